@@ -1,0 +1,68 @@
+# img2audio: órdenes del proyecto. `make` a secas las enumera.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := ayuda
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LISTO  := $(VENV)/.listo
+
+# El torch de CPU ocupa la décima parte que el de CUDA. Con GPU: make entorno INDICE_TORCH=https://pypi.org/simple
+INDICE_TORCH ?= https://download.pytorch.org/whl/cpu
+
+# Para make demo: una imagen, un emoji o una URL, y adónde va lo que suena.
+IMAGEN ?= 🐓
+SALIDA ?= salida
+
+export PYTHONUTF8 := 1
+SIN_RED := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
+# Dos cuadernos a la vez, un hilo cada uno
+PRUEBAS := $(SIN_RED) TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: ayuda help entorno demo test lab export readme hooks fijar limpiar
+
+ayuda help: ## enumera las órdenes
+	@echo "Órdenes de img2audio:"
+	@grep -hE '^[a-z][a-z ]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z ]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r n t; do printf '  make %-12s %s\n' "$$n" "$$t"; done
+
+entorno: $(LISTO) ## crea .venv con las versiones de constraints.txt
+
+# Solo se rehace si cambian las versiones o los requisitos
+$(LISTO): constraints.txt settings.ini
+	@if [ ! -x $(BIN)/python ]; then \
+	  "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Hace falta Python 3.11 o posterior: make PYTHON=/ruta/a/python3.11" >&2; exit 1; }; \
+	  "$(PYTHON)" -m venv $(VENV); fi
+	$(BIN)/python -m pip install -q --retries 1 --no-deps --extra-index-url $(INDICE_TORCH) -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(LISTO) ## sonoriza una imagen: make demo IMAGEN=foto.jpg
+	@mkdir -p "$(SALIDA)"
+	@$(SIN_RED) $(BIN)/python -m img2audio.integracion "$(IMAGEN)" -o "$(SALIDA)/demo.wav" --lamina "$(SALIDA)/demo.png"
+	@for f in demo.wav demo.png; do [ -s "$(SALIDA)/$$f" ] || { echo "No se escribió $(SALIDA)/$$f" >&2; exit 1; }; done
+	@printf 'Sonido: %s\nLámina: %s\n' "$(abspath $(SALIDA))/demo.wav" "$(abspath $(SALIDA))/demo.png"
+
+test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
+	$(PRUEBAS) $(BIN)/nbdev_test --n_workers 2 --do_print --timing
+	$(PRUEBAS) $(BIN)/python herramientas/comprobar_export.py
+	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
+	$(PRUEBAS) $(BIN)/python -m pytest tests/
+
+lab: $(LISTO) ## abre JupyterLab en los cuadernos
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab nbs/
+
+export: $(LISTO) ## escribe img2audio/ a partir de los cuadernos
+	$(BIN)/nbdev_export
+
+readme: $(LISTO) ## escribe README.md a partir de nbs/index.ipynb
+	$(BIN)/python herramientas/leeme.py
+
+hooks: $(LISTO) ## ganchos de nbdev: cuadernos limpios en git y en Jupyter (escribe en ~/.jupyter)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_install_hooks
+
+fijar: ## reescribe constraints.txt con las versiones de .venv
+	$(BIN)/python herramientas/fijar.py
+
+limpiar: ## borra lo que producen las órdenes (no el entorno)
+	rm -rf "$(SALIDA)" build dist _docs _proc .pytest_cache

@@ -1,0 +1,137 @@
+"El proyecto por fuera: metadatos, paquete, cuadernos y tamaño de los ficheros."
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+RAIZ = Path(__file__).resolve().parents[1]
+PAQUETE = RAIZ/'img2audio'
+CUADERNOS = sorted((RAIZ/'nbs').glob('*.ipynb'))
+MIB = 2**20
+IGNORADOS = {'.git', '.venv', '__pycache__', '.pytest_cache', '.ipynb_checkpoints', 'salida', 'build', 'dist', '_docs', '_proc'}
+
+
+def ficheros() -> list[Path]:
+    "Los del repositorio: lo que git sigue o seguiría; fuera de git, todo menos lo que producen las órdenes."
+    r = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=RAIZ, capture_output=True, text=True)
+    if r.returncode == 0: todos = [RAIZ/o for o in r.stdout.split('\0') if o]
+    else: todos = [f for f in RAIZ.rglob('*') if not IGNORADOS & set(f.relative_to(RAIZ).parts)]
+    return sorted(f for f in todos if f.is_file() and not f.is_symlink())
+
+
+def datos_del_paquete() -> list[str]:
+    "Rutas, desde la raíz, de los pesos y los dibujos que el paquete lleva dentro."
+    return [f.relative_to(RAIZ).as_posix() for f in ficheros()
+            if f.is_relative_to(PAQUETE/'pesos') or f.is_relative_to(PAQUETE/'dibujos')]
+
+
+@pytest.fixture(scope='module')
+def rueda(tmp_path_factory) -> Path:
+    "El paquete construido en una copia, para no dejar restos en el repositorio."
+    copia, salida = tmp_path_factory.mktemp('copia'), tmp_path_factory.mktemp('rueda')
+    for n in ('settings.ini', 'setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md'):
+        if (RAIZ/n).exists(): shutil.copy(RAIZ/n, copia/n)
+    for f in ficheros():
+        if not f.is_relative_to(PAQUETE): continue
+        destino = copia/f.relative_to(RAIZ)
+        destino.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(f, destino)
+    orden = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', str(salida), str(copia)]
+    r = subprocess.run(orden, capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout + r.stderr
+    return next(salida.glob('img2audio-*.whl'))
+
+
+def test_orden_de_consola():
+    cfg = configparser.ConfigParser(delimiters=['='])
+    cfg.read(RAIZ/'settings.ini', encoding='utf-8')
+    assert cfg['DEFAULT']['console_scripts'] == 'img2audio=img2audio.integracion:principal'
+
+
+def test_nbdev_lee_la_configuracion():
+    from nbdev.config import get_config
+    cfg = get_config(path=RAIZ)
+    assert (cfg.lib_name, cfg.tst_flags, cfg.language) == ('img2audio', 'notest', 'Spanish')
+    assert (cfg.nbs_path, cfg.lib_path, cfg.doc_path) == (RAIZ/'nbs', PAQUETE, RAIZ/'_docs')
+    assert cfg.jupyter_hooks and cfg.clean_ids and not cfg.custom_sidebar
+
+
+def test_versiones_fijas():
+    lineas = [o for o in (RAIZ/'constraints.txt').read_text(encoding='utf-8').splitlines() if o and not o.startswith('#')]
+    malas = [o for o in lineas if not re.fullmatch(r'[A-Za-z0-9._-]+==[A-Za-z0-9._!]+', o)]
+    assert not malas, f'ni rutas ni etiquetas locales: {malas}'
+    assert {'torch', 'transformers', 'diffusers', 'nbdev'} <= {o.split('==')[0].lower() for o in lineas}
+
+
+def test_una_sola_configuracion_del_sitio():
+    assert (RAIZ/'nbs'/'_quarto.yml').resolve() == RAIZ/'_quarto.yml'
+
+
+def test_rueda_lleva_los_modulos(rueda):
+    dentro = set(zipfile.ZipFile(rueda).namelist())
+    modulos = {f.relative_to(RAIZ).as_posix() for f in PAQUETE.glob('*.py')}
+    assert modulos and not modulos - dentro
+    assert not [o for o in dentro if o.split('/')[0] not in ('img2audio', rueda.name.rsplit('-', 3)[0] + '.dist-info')]
+
+
+def test_rueda_lleva_los_datos(rueda):
+    datos = datos_del_paquete()
+    if not datos: pytest.skip('el paquete aún no lleva pesos ni dibujos')
+    zf = zipfile.ZipFile(rueda)
+    distintos = [o for o in datos if o not in zf.namelist() or zf.getinfo(o).file_size != (RAIZ/o).stat().st_size]
+    assert not distintos
+
+
+def test_rueda_declara_la_orden_y_los_requisitos(rueda):
+    zf = zipfile.ZipFile(rueda)
+    def leer(fin): return zf.read(next(o for o in zf.namelist() if o.endswith(fin))).decode('utf-8')
+    assert 'img2audio = img2audio.integracion:principal' in leer('.dist-info/entry_points.txt')
+    metadatos = leer('.dist-info/METADATA')
+    for o in ('Name: img2audio', 'Requires-Python: >=3.11', 'Requires-Dist: torch', 'Provides-Extra: dev', 'Apache-2.0'): assert o in metadatos
+
+
+@pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
+def test_cuaderno(cuaderno):
+    assert cuaderno.stat().st_size <= 3*MIB, f'{cuaderno.name} ocupa {cuaderno.stat().st_size/MIB:.1f} MiB'
+    nb = json.loads(cuaderno.read_text(encoding='utf-8'))
+    assert nb['nbformat'] == 4 and nb['nbformat_minor'] >= 5
+    assert nb['metadata']['kernelspec']['name'] == 'python3'
+    for i, c in enumerate(nb['cells']):
+        assert isinstance(c['source'], list), f'celda {i}: source no es una lista de líneas'
+        errores = [o.get('ename') for o in c.get('outputs', []) if o['output_type'] == 'error']
+        assert not errores, f'celda {i}: la salida guardada es un error, {errores}'
+
+
+def test_identificadores_de_celda_unicos():
+    for f in CUADERNOS:
+        ids = [c['id'] for c in json.loads(f.read_text(encoding='utf-8'))['cells']]
+        assert len(ids) == len(set(ids)), f.name
+
+
+def test_tamano_de_los_ficheros():
+    grandes = {f.relative_to(RAIZ).as_posix(): f'{f.stat().st_size/MIB:.1f} MiB' for f in ficheros() if f.stat().st_size > 15*MIB}
+    assert not grandes
+
+
+def test_sin_rutas_de_una_maquina():
+    "Ni carpetas de quien lo escribió ni vecinas del repositorio: en otra máquina no existen."
+    prohibido = re.compile(r'(?<![\w.+/])/(?:work|root)/|\.\./' + 'shared')
+    malos = {}
+    for f in ficheros():
+        datos = f.read_bytes()
+        if b'\0' in datos[:8192]: continue
+        try: texto = datos.decode('utf-8')
+        except UnicodeDecodeError: continue
+        if m := prohibido.search(texto): malos[f.relative_to(RAIZ).as_posix()] = texto[max(0, m.start()-30):m.end()+30]
+    assert not malos
+
+
+def test_pesos_del_paquete_caben():
+    total = sum((RAIZ/o).stat().st_size for o in datos_del_paquete() if '/pesos/' in o)
+    assert total <= 40*MIB, f'{total/MIB:.1f} MiB de pesos'
