@@ -10,7 +10,7 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'cargar_dibujos', 'escena', 'cargar_fotos', 'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji',
            'abrir_imagen']
 
-# %% ../nbs/00_base_de_datos.ipynb #cb5564c6
+# %% ../nbs/00_base_de_datos.ipynb #454c1d86
 import io, os, random, re, unicodedata
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 import numpy as np
 import pandas as pd
 import torch
+import datasets
 from datasets import Dataset
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps, UnidentifiedImageError
 
@@ -289,7 +290,7 @@ def cargar_fotos(
     tabla = pd.read_csv(raiz/"fotos.csv").query("particion == @particion")
     return Dataset.from_list([dict(archivo=str(raiz/a), clase=c) for a, c in zip(tabla.archivo, tabla.clase)])
 
-# %% ../nbs/00_base_de_datos.ipynb #e230beba
+# %% ../nbs/00_base_de_datos.ipynb #54a4aa59
 CIFAR_CONCEPTOS = dict(baby="baby_cry", clock="clock_tick", sea="sea_waves")  # clases de CIFAR-100 que son conceptos
 
 def cargar_cifar100(
@@ -298,7 +299,7 @@ def cargar_cifar100(
     "CIFAR-100 (Krizhevsky, 2009), 32 × 32, de la carpeta de datos o, si no está, del hub (`cifar100`)."
     from datasets import load_dataset
     local = carpeta_datos() and carpeta_datos()/"fotos"/"cifar100.parquet"
-    if local: return Dataset.from_parquet(str(local)).filter(lambda p: p == particion, input_columns="particion")
+    if local: return Dataset.from_parquet(str(local)).filter(lambda p: p == particion, input_columns="particion").cast_column("image", datasets.Image())
     ds = load_dataset("uoft-cs/cifar100", split="train").rename_columns({"img": "image"})
     nombres = ds.features["fine_label"].names
     orden = pd.Series(ds["fine_label"]).groupby(ds["fine_label"]).cumcount().to_numpy()

@@ -6,7 +6,7 @@
 __all__ = ['FORMATOS', 'PASOS', 'GUIA', 'Sonido', 'TuberiaImg2Audio', 'cargar_tuberia', 'sonorizar', 'lamina', 'ejecutar',
            'principal']
 
-# %% ../nbs/04_integracion.ipynb #3e4e67d8
+# %% ../nbs/04_integracion.ipynb #b1138fb9
 import io, sys, tempfile, warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL, DiffusionPipeline, DDIMScheduler, DPMSolver
 from diffusers.utils.torch_utils import randn_tensor
 from fastcore.script import Param, call_parse
 from PIL import Image
-from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionModelWithProjection, ClapTextModelWithProjection, SpeechT5HifiGan
+from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelWithProjection, ClapTextModelWithProjection, SpeechT5HifiGan
 
 from .base_de_datos import *
 from .base_de_datos import FRECUENCIA
@@ -75,14 +75,14 @@ class Sonido:
         "Dibuja su log-mel."
         return dibujar_mel(log_mel(torch.from_numpy(self.muestras)), ax, titulo)
 
-# %% ../nbs/04_integracion.ipynb #c4f2db6c
+# %% ../nbs/04_integracion.ipynb #408de258
 class TuberiaImg2Audio(DiffusionPipeline):
     "De imagen, texto o ambos a sonido: CLIP + Traductor (o CLAP) delante de AudioLDM."
     model_cpu_offload_seq = "codificador_imagen->traductor->codificador_texto->unet->vae->vocoder"
 
     def __init__(self,
         codificador_imagen: CLIPVisionModelWithProjection,
-        procesador: CLIPImageProcessor,
+        procesador: CLIPImageProcessorPil,
         traductor: Traductor,
         codificador_texto: ClapTextModelWithProjection,
         tokenizer: AutoTokenizer,
@@ -100,7 +100,7 @@ class TuberiaImg2Audio(DiffusionPipeline):
         "Cuántas veces más pequeño que el log-mel es el latente."
         return 2**(len(self.vae.config.block_out_channels) - 1)
 
-# %% ../nbs/04_integracion.ipynb #140f62db
+# %% ../nbs/04_integracion.ipynb #3dc2881a
 from fastcore.basics import patch
 
 @patch
@@ -115,10 +115,10 @@ def condicion_imagen(self: TuberiaImg2Audio,
 @patch
 @torch.inference_mode()
 def condicion_texto(self: TuberiaImg2Audio,
-    texto: str,          # el texto vacío es la condición nula de la guía
-) -> torch.Tensor:       # `(1, 512)`, norma 1
-    "Embedding de CLAP de un texto."
-    entrada = self.tokenizer([texto], truncation=True, max_length=77, return_tensors="pt").to(self.device)
+    texto: str | list[str],  # el texto vacío es la condición nula de la guía
+) -> torch.Tensor:           # `(n, 512)`, norma 1
+    "Embedding de CLAP de un texto, o de varios."
+    entrada = self.tokenizer([texto] if isinstance(texto, str) else texto, padding=True, truncation=True, max_length=77, return_tensors="pt").to(self.device)
     return F.normalize(self.codificador_texto(**entrada).text_embeds, dim=-1)
 
 @patch
@@ -195,7 +195,7 @@ def __call__(self: TuberiaImg2Audio,
     if not np.isfinite(ondas).all(): raise FloatingPointError("El modelo dio valores que no son números; pruebe con float32 o con menos guía.")
     return [Sonido(o/max(1., np.abs(o).max()/.99), frecuencia) for o in ondas]
 
-# %% ../nbs/04_integracion.ipynb #5e1bbcda
+# %% ../nbs/04_integracion.ipynb #4aa11529
 @lru_cache(maxsize=2)
 def cargar_tuberia(
     perfil: str | Perfil = "mini",
@@ -203,24 +203,25 @@ def cargar_tuberia(
     dtype: torch.dtype = torch.float32,
 ) -> TuberiaImg2Audio:
     "La tubería de un perfil, lista para generar. Lanza `ValueError` si el perfil no existe."
+    sin_barras()
     p = cargar_perfil(perfil)
-    audioldm = lambda clase, parte: clase.from_pretrained(p.audioldm, subfolder=parte)
+    difusor = lambda clase, parte: clase.from_pretrained(p.audioldm, subfolder=parte, torch_dtype=dtype, low_cpu_mem_usage=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         piezas = dict(
-            codificador_imagen=CLIPVisionModelWithProjection.from_pretrained(p.clip, dtype=dtype), procesador=CLIPImageProcessor.from_pretrained(p.clip),
-            traductor=Traductor.from_pretrained(p.traductor),
+            codificador_imagen=CLIPVisionModelWithProjection.from_pretrained(p.clip, dtype=dtype), procesador=CLIPImageProcessorPil.from_pretrained(p.clip),
+            traductor=Traductor.from_pretrained(p.traductor, torch_dtype=dtype, low_cpu_mem_usage=False),
             codificador_texto=ClapTextModelWithProjection.from_pretrained(p.clap, dtype=dtype), tokenizer=AutoTokenizer.from_pretrained(p.clap),
-            unet=audioldm(UNet2DConditionModel, "unet"), vae=audioldm(AutoencoderKL, "vae"), vocoder=audioldm(SpeechT5HifiGan, "vocoder"),
-            scheduler=DPMSolverMultistepScheduler.from_config(audioldm(DDIMScheduler, "scheduler").config, algorithm_type="dpmsolver++", use_karras_sigmas=False))
-    return TuberiaImg2Audio(**piezas).to(dispositivo, dtype)
+            unet=difusor(UNet2DConditionModel, "unet"), vae=difusor(AutoencoderKL, "vae"), vocoder=SpeechT5HifiGan.from_pretrained(p.audioldm, subfolder="vocoder", dtype=dtype),
+            scheduler=DPMSolverMultistepScheduler.from_config(DDIMScheduler.load_config(p.audioldm, subfolder="scheduler"), algorithm_type="dpmsolver++", use_karras_sigmas=False))
+    return TuberiaImg2Audio(**piezas).to(dispositivo)
 
-# %% ../nbs/04_integracion.ipynb #506332c5
+# %% ../nbs/04_integracion.ipynb #2acdb744
 @lru_cache(maxsize=2)
 def _indice(tuberia: TuberiaImg2Audio, n: int = 400) -> tuple:
     "Descripciones de la gramática y sus embeddings de CLAP, para decir a qué se parece una condición."
-    textos = base_mini(n)["caption"]
-    return textos, torch.cat([tuberia.condicion_texto(t) for t in textos])
+    textos = list(base_mini(n)["caption"])
+    return textos, torch.cat([tuberia.condicion_texto(textos[i:i + 50]) for i in range(0, n, 50)])
 
 def sonorizar(
     imagen=None,                    # ruta, URL, emoji, bytes o imagen de Pillow

@@ -6,14 +6,15 @@
 __all__ = ['EXTRA', 'FRASES', 'LADO', 'PLANTILLAS', 'DIFUSION', 'ORDEN', 'dispositivo', 'precision', 'guardar_estado', 'entrenar',
            'en_bucle', 'mel_en_bucle', 'cargar_clips', 'recorte', 'lote_mel', 'clips_sinteticos', 'perdida_contraste',
            'ConAnclas', 'indicador', 'Textos', 'textos_mini', 'corpus', 'crear_clap', 'features_clap', 'aumentar_db',
-           'mezclar_db', 'paso_clap', 'acierto_clap', 'entrenar_clap', 'guardar_modelo', 'crear_vae',
-           'crear_discriminador', 'perdidas_vae', 'escalar', 'normalizar_latentes', 'entrenar_vae', 'crear_vocoder',
-           'distancia_stft', 'lote_ondas', 'perdida_vocoder', 'entrenar_vocoder', 'crear_clip', 'abrir_fotos',
-           'abrir_cifar', 'aumentar_imagenes', 'Album', 'dibujos_por_clase', 'paso_clip', 'acierto_clip',
-           'imagenes_de_prueba', 'entrenar_clip', 'crear_unet', 'latentes_de', 'perdida_unet', 'entrenar_unet',
-           'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno', 'principal']
+           'mezclar_db', 'paso_clap', 'acierto_clap', 'entrenar_clap', 'guardar_modelo', 'crear_vae', 'perdida_vae',
+           'normalizar_latentes', 'entrenar_vae', 'Critico', 'perdidas_criticas', 'Decodificador',
+           'perdidas_decodificador', 'afinar_decodificador', 'crear_vocoder', 'distancia_stft', 'lote_ondas',
+           'perdida_vocoder', 'entrenar_vocoder', 'crear_clip', 'abrir_fotos', 'abrir_cifar', 'aumentar_imagenes',
+           'Album', 'dibujos_por_clase', 'paso_clip', 'acierto_clip', 'imagenes_de_prueba', 'entrenar_clip',
+           'crear_unet', 'latentes_de', 'perdida_unet', 'entrenar_unet', 'entrenar_traductor_mini', 'leer_curva',
+           'entrenar_uno', 'principal']
 
-# %% ../nbs/06_miniatura.ipynb #775f5981
+# %% ../nbs/06_miniatura.ipynb #995e9cd6
 import contextlib, json, math, os, random, subprocess, sys, time
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
-from transformers import (CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel,
+from transformers import (CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel,
                           RobertaTokenizer, SpeechT5HifiGan, SpeechT5HifiGanConfig)
 
 from .base_de_datos import *
@@ -383,7 +384,7 @@ def acierto_clap(
     modelo.train()
     return res
 
-# %% ../nbs/06_miniatura.ipynb #58ea9577
+# %% ../nbs/06_miniatura.ipynb #5f63c8e6
 def entrenar_clap(
     carpeta: Path,           # carpeta de trabajo
     destino: Path,           # donde se guarda el modelo acabado
@@ -416,12 +417,11 @@ def guardar_modelo(
     "Guarda los pesos en fp16 (safetensors) con la curva de entrenamiento al lado."
     destino = Path(destino); destino.mkdir(parents=True, exist_ok=True)
     modelo = modelo.eval().cpu()
-    quedan = modelo.dtype
-    modelo.half().save_pretrained(destino, safe_serialization=True)
-    modelo.to(quedan)
+    nn.Module.half(modelo).save_pretrained(destino)
+    nn.Module.float(modelo)
     if carpeta: (destino/"curva.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
 
-# %% ../nbs/06_miniatura.ipynb #3caabf66
+# %% ../nbs/06_miniatura.ipynb #9ff79893
 def crear_vae() -> AutoencoderKL:
     "El AutoencoderKL de AudioLDM en pequeño: dos reducciones a la mitad, 8 canales latentes."
     vae = AutoencoderKL(in_channels=1, out_channels=1, down_block_types=["DownEncoderBlock2D"]*3, up_block_types=["UpDecoderBlock2D"]*3,
@@ -432,46 +432,21 @@ def crear_vae() -> AutoencoderKL:
         vae.decoder.conv_out.weight *= 3; vae.decoder.conv_out.bias.fill_(-5.)
     return vae
 
-def crear_discriminador(
-    canales: int = 32,
-) -> nn.Module:
-    "Discriminador por parches (PatchGAN, Isola et al., 2017)."
-    norma, act = nn.utils.parametrizations.spectral_norm, lambda: nn.LeakyReLU(.2)
-    c = canales
-    return nn.Sequential(norma(nn.Conv2d(1, c, 4, 2, 1)), act(), norma(nn.Conv2d(c, 2*c, 4, 2, 1)), act(),
-                         norma(nn.Conv2d(2*c, 4*c, 4, 2, 1)), act(), norma(nn.Conv2d(4*c, 4*c, 3, 1, 1)), act(), norma(nn.Conv2d(4*c, 1, 3, 1, 1)))
-
-# %% ../nbs/06_miniatura.ipynb #3a403be4
-def perdidas_vae(
-    vae: AutoencoderKL, disc: nn.Module, lote, # `lote(paso) -> (n, 1, tramas, 64)`
-    desde: int,                                # paso en que entra el discriminador
+# %% ../nbs/06_miniatura.ipynb #ee71c332
+def perdida_vae(
+    vae: AutoencoderKL, lote,   # `lote(paso) -> (n, 1, tramas, 64)`
     peso_kl: float = 1e-3,
-    peso_disc: float = .5,
-) -> dict:                                     # una función de pérdida por red
-    "Pérdidas del autocodificador y de su discriminador."
-    aparato, guardado = str(vae.device).split(":")[0], {}
-    def de_vae(paso):
+):                              # `f(paso) -> pérdidas`
+    "L1 de la reconstrucción más la divergencia KL del latente."
+    aparato = str(vae.device).split(":")[0]
+    def perdida(paso):
         x = lote(paso).to(aparato, memory_format=torch.channels_last)
         with precision(aparato):
             q = vae.encode(x).latent_dist
             r = vae.decode(q.sample()).sample.float()
         l1, kl = (x - r).abs().mean(), .5*(q.mean.float()**2 + q.var.float() - 1 - q.logvar.float()).mean()
-        guardado.update(x=x, r=r.detach())
-        if paso < desde: return dict(total=l1 + peso_kl*kl, l1=l1.detach(), kl=kl.detach())
-        with precision(aparato): engaño = -disc(escalar(r)).float().mean()
-        ultima = vae.decoder.conv_out.weight
-        g_rec, g_dis = (torch.autograd.grad(l, ultima, retain_graph=True)[0].norm() for l in (l1, engaño))
-        peso = (g_rec/(g_dis + 1e-4)).clamp(0, 10).detach()*peso_disc*min(1, (paso - desde + 1)/200)
-        return dict(total=l1 + peso_kl*kl + peso*engaño, l1=l1.detach(), kl=kl.detach(), engaño=engaño.detach(), peso=peso)
-    def de_disc(paso):
-        if paso < desde - 50: return None
-        with precision(aparato): real, falso = disc(escalar(guardado["x"])).float(), disc(escalar(guardado["r"])).float()
-        return dict(total=(F.relu(1 - real).mean() + F.relu(1 + falso).mean())/2)
-    return dict(vae=de_vae, disc=de_disc)
-
-def escalar(mel: torch.Tensor) -> torch.Tensor:
-    "Log-mel a media cero y desviación uno, más o menos: lo que come el discriminador."
-    return (mel + 5)/3
+        return dict(total=l1 + peso_kl*kl, l1=l1.detach(), kl=kl.detach())
+    return perdida
 
 # %% ../nbs/06_miniatura.ipynb #ae1edfba
 @torch.no_grad()
@@ -489,32 +464,119 @@ def normalizar_latentes(
     q.bias[c:] -= 2*desv.log()
     return vae
 
-# %% ../nbs/06_miniatura.ipynb #50df6ab0
+# %% ../nbs/06_miniatura.ipynb #e72d1f9b
+def _medir_vae(
+    validacion: list[dict],
+):  # `f(paso, vae) -> medidas`
+    "L1 sobre la validación y nitidez: variación entre píxeles vecinos, reconstruida entre original."
+    fijo = torch.stack([recorte(c["mel"], 256, 0) for c in validacion])[:, None]
+    variacion = lambda x: x.diff(dim=2).abs().mean() + x.diff(dim=3).abs().mean()
+    @torch.no_grad()
+    def medir(paso, red):
+        vae = getattr(red, "vae", red)
+        r = torch.cat([vae(x.to(vae.device)).sample.cpu() for x in fijo.split(16)])
+        return dict(l1_validacion=round((fijo - r).abs().mean().item(), 4), nitidez=round((variacion(r)/variacion(fijo)).item(), 4))
+    return medir
+
 def entrenar_vae(
     carpeta: Path, destino: Path,
-    pasos: int = 2000,
+    pasos: int = 1200,
     semilla: int = 0,
     clips: list[dict] | None = None,
     validacion: list[dict] | None = None,
     n: int = 16,
     tramas: int = 128,
-    desde: int | None = None,     # entrada del discriminador (un tercio de los pasos)
 ) -> None:
     "Entrena el autocodificador y lo guarda en `destino/vae`."
     torch.manual_seed(semilla)
     clips, validacion = clips or cargar_clips(extra=tuple(CLASES)), validacion or cargar_clips((4,))
-    vae, disc = crear_vae().to(dispositivo(), memory_format=torch.channels_last), crear_discriminador().to(dispositivo())
-    fijo = torch.stack([recorte(c["mel"], 256, 0) for c in validacion])[:, None]
-    @torch.no_grad()
-    def medir(paso, media):
-        r = torch.cat([media(x.to(media.device)).sample.cpu() for x in fijo.split(16)])
-        return dict(l1_validacion=round((fijo - r).abs().mean().item(), 4), nitidez=round(((r.diff(dim=2).abs().mean() + r.diff(dim=3).abs().mean())/(fijo.diff(dim=2).abs().mean() + fijo.diff(dim=3).abs().mean())).item(), 4))
-    media = entrenar(carpeta, dict(vae=vae, disc=disc), perdidas_vae(vae, disc, lambda p: lote_mel(clips, n, tramas), pasos//3 if desde is None else desde),
-                     pasos, dict(vae=6e-4, disc=3e-4), semilla, ema=.995, al_guardar=medir, cada=min(100, pasos))
-    media.eval().cpu()
+    vae = crear_vae().to(dispositivo(), memory_format=torch.channels_last)
+    media = entrenar(carpeta, dict(vae=vae), dict(vae=perdida_vae(vae, lambda p: lote_mel(clips, n, tramas))),
+                     pasos, 6e-4, semilla, ema=.995, al_guardar=_medir_vae(validacion), cada=min(100, pasos)).eval().cpu()
     torch.manual_seed(semilla)
-    normalizar_latentes(media, torch.cat([lote_mel(clips, 64, 512)]))
-    guardar_modelo(media, Path(destino)/"vae", carpeta)
+    guardar_modelo(normalizar_latentes(media, torch.cat([lote_mel(clips, 16, 512) for _ in range(4)])), Path(destino)/"vae", carpeta)
+
+# %% ../nbs/06_miniatura.ipynb #95eb4bd1
+class Critico(nn.Module):
+    "Discriminador por parches a dos escalas de un log-mel `(n, 1, t, 64)`."
+    def __init__(self, canales: int = 24):
+        super().__init__()
+        def rama():
+            c, act = canales, lambda: nn.LeakyReLU(.2)
+            return nn.ModuleList([nn.Sequential(nn.Conv2d(1, c, 5, 2, 2), act()), nn.Sequential(nn.Conv2d(c, 2*c, 5, 2, 2), act()),
+                                  nn.Sequential(nn.Conv2d(2*c, 4*c, 3, 1, 1), act()), nn.Conv2d(4*c, 1, 3, 1, 1)])
+        self.ramas = nn.ModuleList([rama(), rama()])
+
+    def forward(self,
+        mel: torch.Tensor,
+    ) -> list[list[torch.Tensor]]:  # por escala, la salida de cada capa; la última es el veredicto
+        "Veredictos y capas intermedias."
+        salida, x = [], (mel + 5)/3
+        for rama in self.ramas:
+            capas = []
+            for capa in rama: capas.append(capa(capas[-1] if capas else x))
+            salida.append(capas); x = F.avg_pool2d(x, 2)
+        return salida
+
+def perdidas_criticas(
+    real: list, falso: list,  # lo que da `Critico`
+) -> tuple:                   # la del generador, el parecido de capas y la del crítico
+    "Mínimos cuadrados (Mao et al., 2017) y parecido de capas."
+    engaño = sum((f[-1].float() - 1).square().mean() for f in falso)
+    capas = sum((a.detach() - b).abs().float().mean() for r, f in zip(real, falso) for a, b in zip(r[:-1], f[:-1]))
+    critica = sum((r[-1].float() - 1).square().mean() + f[-1].float().square().mean() for r, f in zip(real, falso))
+    return engaño, capas, critica
+
+# %% ../nbs/06_miniatura.ipynb #39310f02
+class Decodificador(nn.Module):
+    "La mitad del VAE que se afina; la otra queda quieta."
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.vae = vae.requires_grad_(False)
+        self.vae.decoder.requires_grad_(True)
+
+def perdidas_decodificador(
+    red: Decodificador, critico: Critico, lote,
+    peso_l1: float = 5., peso_capas: float = 2.,
+    ruido: float = .1,           # desviación del ruido que se suma al latente: los que genera la difusión no son perfectos
+) -> dict:                       # una función de pérdida por red
+    "Pérdidas del decodificador y de su crítico."
+    aparato, comun = str(red.vae.device).split(":")[0], {}
+    def de_decodificador(paso):
+        x = lote(paso).to(aparato, memory_format=torch.channels_last)
+        with precision(aparato):
+            with torch.no_grad(): z = red.vae.encode(x).latent_dist.mode()
+            r = red.vae.decode(z + ruido*torch.randn_like(z)).sample.float()
+            l1 = (x - r).abs().mean()
+            engaño, capas, _ = perdidas_criticas(critico(x), critico(r))
+        comun.update(x=x, r=r.detach())
+        return dict(total=peso_l1*l1 + peso_capas*capas + engaño, l1=l1.detach(), capas=capas.detach(), engaño=engaño.detach())
+    def de_critico(paso):
+        with precision(aparato): total = perdidas_criticas(critico(comun["x"]), critico(comun["r"]))[2]
+        return dict(total=total)
+    return dict(red=de_decodificador, critico=de_critico)
+
+# %% ../nbs/06_miniatura.ipynb #adb504cd
+def afinar_decodificador(
+    carpeta: Path, destino: Path,
+    pasos: int = 800,
+    semilla: int = 0,
+    clips: list[dict] | None = None,
+    validacion: list[dict] | None = None,
+    n: int = 12,
+    tramas: int = 128,
+) -> None:
+    "Afina el decodificador del VAE de `destino/vae`, que queda sustituido."
+    torch.manual_seed(semilla)
+    clips, validacion = clips or cargar_clips(extra=tuple(CLASES)), validacion or cargar_clips((4,))
+    red = Decodificador(AutoencoderKL.from_pretrained(Path(destino)/"vae", torch_dtype=torch.float32, low_cpu_mem_usage=False)).to(dispositivo(), memory_format=torch.channels_last)
+    critico = Critico().to(dispositivo())
+    media = entrenar(carpeta, dict(red=red, critico=critico), perdidas_decodificador(red, critico, lambda p: lote_mel(clips, n, tramas)),
+                     pasos, dict(red=2e-4, critico=4e-4), semilla, ema=.99, al_guardar=_medir_vae(validacion), cada=min(100, pasos))
+    antes = (Path(destino)/"vae"/"curva.jsonl").read_text()
+    guardar_modelo(media.vae, Path(destino)/"vae")
+    (Path(destino)/"vae"/"curva.jsonl").write_text(antes)
+    (Path(destino)/"vae"/"curva_afinado.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
 
 # %% ../nbs/06_miniatura.ipynb #047dc643
 def crear_vocoder() -> SpeechT5HifiGan:
@@ -586,19 +648,19 @@ def entrenar_vocoder(
                      pasos, 8e-4, semilla, ema=.995, al_guardar=medir, cada=min(200, pasos))
     guardar_modelo(media, Path(destino)/"vocoder", carpeta)
 
-# %% ../nbs/06_miniatura.ipynb #43eb1549
+# %% ../nbs/06_miniatura.ipynb #3556babc
 LADO = 64  # píxeles que ve CLIP `mini`
 
 def crear_clip(
     corpus: list[str],
-):  # `CLIPModel`, `CLIPTokenizer`, `CLIPImageProcessor`
+):  # `CLIPModel`, `CLIPTokenizer`, `CLIPImageProcessorPil`
     "Un CLIP pequeño, sin entrenar: ViT de 64 px en parches de 8, 512 dimensiones."
     tokenizer = CLIPTokenizer().train_new_from_iterator(corpus, vocab_size=3000, show_progress=False)
     tokenizer.model_max_length = 77
     texto = dict(vocab_size=len(tokenizer), hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=77,
                  bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     vision = dict(hidden_size=192, intermediate_size=768, num_hidden_layers=6, num_attention_heads=4, image_size=LADO, patch_size=8, attention_dropout=.0)
-    procesador = CLIPImageProcessor(size={"shortest_edge": LADO}, crop_size={"height": LADO, "width": LADO})
+    procesador = CLIPImageProcessorPil(size={"shortest_edge": LADO}, crop_size={"height": LADO, "width": LADO})
     return CLIPModel(CLIPConfig(text_config=texto, vision_config=vision, projection_dim=512)), tokenizer, procesador
 
 # %% ../nbs/06_miniatura.ipynb #667724a4
@@ -869,8 +931,8 @@ def leer_curva(
     import pandas as pd
     return pd.read_json(Path(carpeta)/"curva.jsonl", lines=True)
 
-# %% ../nbs/06_miniatura.ipynb #e5ae379f
-ORDEN = ["clap", "vae", "vocoder", "clip", "unet", "traductor"]
+# %% ../nbs/06_miniatura.ipynb #9eb50fc9
+ORDEN = ["clap", "vae", "decodificador", "vocoder", "clip", "unet", "traductor"]
 
 def entrenar_uno(
     modelo: str,                  # uno de `ORDEN`
@@ -883,20 +945,21 @@ def entrenar_uno(
     from img2audio.embeddings import Perfil
     salida, trabajo = Path(salida), Path(trabajo)
     if modelo not in ORDEN: raise ValueError(f"No hay ningún modelo «{modelo}»; los hay: {', '.join(ORDEN)} y todo.")
-    for falta in dict(unet=["clap", "audioldm/vae"], traductor=["clap", "clip"]).get(modelo, []):
+    for falta in dict(decodificador=["audioldm/vae"], unet=["clap", "audioldm/vae"], traductor=["clap", "clip"]).get(modelo, []):
         if not (salida/falta).exists(): raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
     extra, ldm = dict(semilla=semilla) | (dict(pasos=pasos) if pasos else {}), salida/"audioldm"
     if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra)
     elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra)
     elif modelo == "vae": entrenar_vae(trabajo/"vae", ldm, **extra)
+    elif modelo == "decodificador": afinar_decodificador(trabajo/"decodificador", ldm, **extra)
     elif modelo == "vocoder": entrenar_vocoder(trabajo/"vocoder", ldm, **extra)
     elif modelo == "unet": entrenar_unet(trabajo/"unet", ldm, clap=salida/"clap", **extra)
     else: entrenar_traductor_mini(trabajo/"traductor", salida/"traductor", Perfil("mini", str(salida/"clip"), str(salida/"clap"), str(ldm), ""), semilla=semilla)
 
-# %% ../nbs/06_miniatura.ipynb #6da6ba5c
+# %% ../nbs/06_miniatura.ipynb #54dbf180
 @call_parse
 def principal(
-    modelo: Param("clap, vae, vocoder, clip, unet, traductor o todo", str, opt=False),
+    modelo: Param("clap, vae, decodificador, vocoder, clip, unet, traductor o todo", str, opt=False),
     salida: Param("Carpeta del perfil que se escribe", str) = "perfil-mini",
     trabajo: Param("Carpeta de los estados intermedios, para reanudar", str) = "trabajo",
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,

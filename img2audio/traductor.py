@@ -103,7 +103,7 @@ def entrenar_traductor(
     red.load_state_dict(pesos)
     return red.eval(), historia
 
-# %% ../nbs/03_traductor.ipynb #2448cd64
+# %% ../nbs/03_traductor.ipynb #19c17dfc
 def vecinas(
     traducido: torch.Tensor,    # `(512,)`, en el espacio de CLAP
     textos: list[str],
@@ -112,4 +112,4 @@ def vecinas(
 ) -> list[tuple[str, float]]:   # descripción y coseno
     "Las `k` descripciones más cercanas."
     coseno = F.cosine_similarity(traducido[None], embeddings)
-    return [(textos[i], coseno[i].item()) for i in coseno.topk(min(k, len(textos))).indices]
+    return [(textos[i], coseno[i].item()) for i in coseno.topk(min(k, len(textos))).indices.tolist()]

@@ -1,0 +1,75 @@
+"Escribe las fichas (README.md) de los pesos de `mini` y los créditos de sus datos. Necesita los datos (IMG2AUDIO_DATOS)."
+import json
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+from safetensors import safe_open
+
+from img2audio.base_de_datos import carpeta_datos
+from img2audio.embeddings import MINI
+from img2audio.miniatura import EXTRA, leer_curva
+
+SONIDOS = "ESC-10, pliegues 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
+IMAGENES = ("los dibujos del paquete, fotografías de los conceptos (Caltech-101, Imagenette, GalliformeSpectra, Multi-class Weather Dataset y otras) y CIFAR-100 "
+            "(A. Krizhevsky, 2009; sin licencia declarada)")
+TEXTOS = "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), las que nombran un concepto"
+FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
+    "clip": ("CLIP mini", "CLIPModel", "clip", "Imágenes y textos en español e inglés, a 512 dimensiones.", f"{IMAGENES}; {TEXTOS}"),
+    "clap": ("CLAP mini", "ClapModel", "clap", "Sonidos y textos en español e inglés, a 512 dimensiones.", f"{SONIDOS}; {TEXTOS}"),
+    "audioldm/vae": ("VAE de AudioLDM mini", "AutoencoderKL", "vae", "Del log-mel de 64 bandas a un latente de 8 canales, cuatro veces menor por lado, y vuelta.", SONIDOS),
+    "audioldm/vocoder": ("Vocoder de AudioLDM mini", "SpeechT5HifiGan", "vocoder", "Del log-mel a la onda, a 16 kHz.", SONIDOS),
+    "audioldm/unet": ("UNet de AudioLDM mini", "UNet2DConditionModel", "unet", "Quita ruido de los latentes, condicionado por un embedding de CLAP.", SONIDOS),
+    "traductor": ("Traductor mini", "Traductor", "traductor", "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.", TEXTOS),
+}
+
+
+def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: str) -> str:
+    "El texto de una ficha, con lo que se lee de los propios pesos y de su curva."
+    sitio, curva = MINI/carpeta, leer_curva(MINI/carpeta)
+    parametros = 0
+    for f in sitio.glob("*.safetensors"):
+        with safe_open(f, "pt") as s: parametros += sum(s.get_tensor(k).numel() for k in s.keys())
+    minutos = f"{curva.segundos.sum()/60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), a la vez que otros trabajos" if "segundos" in curva else "menos de cinco minutos en una CPU de dos núcleos"
+    final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].items() if k not in ("paso", "segundos"))
+    return f"""---
+license: other
+language: [es, en]
+library_name: {"transformers" if clase.startswith(("C", "S")) else "diffusers"}
+---
+# {titulo}
+
+{que} Clase `{clase}`, {parametros/1e6:.2f} M de parámetros, en fp16. Es parte del perfil `mini` de img2audio, hecho para aprender, no para producir.
+
+- **Datos:** {datos}. Los autores y las licencias de cada grabación y de las fotografías, en [CREDITOS.md]({'../'*(carpeta.count('/') + 1)}CREDITOS.md).
+- **Términos:** alguna grabación lleva CC Sampling+ y parte de las fotografías procede de ImageNet (investigación y docencia): úsese con esos fines.
+- **Orden:** `python -m img2audio.miniatura {orden}{f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""}`, semilla 0.
+- **Duración:** {minutos}.
+- **Última fila de su curva** (`curva.jsonl`): {final}.
+- **Cómo suena:** las medidas del perfil entero, con su dispersión, están en `nbs/05_evaluacion.ipynb` y en [cifras.json]({'../'*(carpeta.count('/') + 1)}cifras.json).
+"""
+
+
+def creditos() -> str:
+    "Autor y licencia de cada grabación con que se entrenó, y fuentes de las fotografías."
+    datos = carpeta_datos()
+    esc = pd.read_csv(datos/"esc10"/"licencias.csv")
+    esc = esc[esc.archivo.str[0].isin(list("123"))]
+    lineas = ["# Créditos de los datos con que se entrenaron los pesos", "", "Ninguno de estos datos se distribuye aquí.", "",
+              "## ESC-10 (Freesound.org)", "", "| archivo | autor | licencia |", "|---|---|---|"]
+    lineas += [f"| [{a}]({f}) | {x} | {l} |" for a, f, x, l in zip(esc.archivo, esc.fuente, esc.autor, esc.licencia)]
+    otras = pd.read_csv(datos/"sonidos"/"sonidos.csv")
+    otras = otras.groupby(["clase", "fuente", "licencia"]).size().reset_index(name="clips")
+    lineas += ["", "## Otras grabaciones", "", f"Las de {', '.join(EXTRA)} en todos los modelos de sonido; las demás, solo en el VAE y el vocoder.", "", "| clase | fuente | licencia | clips |", "|---|---|---|---|"]
+    lineas += [f"| {c} | {f} | {l} | {n} |" for c, f, l, n in otras.itertuples(index=False)]
+    fotos = pd.read_csv(datos/"fotos"/"fotos.csv").query("particion == 'train'").groupby(["fuente", "licencia"]).size().reset_index(name="fotos")
+    lineas += ["", "## Fotografías", "", "| fuente | licencia | fotografías |", "|---|---|---|"]
+    lineas += [f"| {f} | {l} | {n} |" for f, l, n in fotos.itertuples(index=False)]
+    return "\n".join(lineas + ["", "CIFAR-100: A. Krizhevsky, 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>.",
+                               "AudioCaps: C. D. Kim et al., 2019, licencia MIT, <https://github.com/cdjkim/audiocaps>.", ""])
+
+
+if __name__ == "__main__":
+    for carpeta, datos in FICHAS.items(): (MINI/carpeta/"README.md").write_text(ficha(carpeta, *datos), encoding="utf-8")
+    (MINI/"CREDITOS.md").write_text(creditos(), encoding="utf-8")
+    print(f"Escritas {len(FICHAS)} fichas y los créditos en {MINI}")

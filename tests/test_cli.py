@@ -1,0 +1,162 @@
+"La orden `img2audio`, por fuera: errores en español con estado 2, y sonidos que se pueden abrir."
+import functools
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+ORDEN = Path(sys.executable).with_name('img2audio')
+ORDEN = [str(ORDEN)] if ORDEN.exists() else [sys.executable, '-m', 'img2audio.integracion']
+ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'NO_PROXY': '127.0.0.1', 'no_proxy': '127.0.0.1'}
+CORTO = ['--segundos', '1', '--pasos', '4']
+
+# Importar los modelos cuesta segundos: un solo proceso atiende muchas órdenes, cada una con sus argumentos.
+# Recibe {nombre: argumentos} y devuelve {nombre: [estado, salida, error]}.
+TANDA = '''
+import contextlib, io, json, sys, traceback
+from img2audio.integracion import principal
+
+hecho = {}
+for nombre, args in json.load(open('casos.json', encoding='utf-8')).items():
+    sys.argv, estado = ['img2audio', *args], 0
+    with contextlib.redirect_stdout(io.StringIO()) as salida, contextlib.redirect_stderr(io.StringIO()) as error:
+        try: principal()
+        except SystemExit as e: estado = e.code or 0
+        except BaseException: estado = 1; traceback.print_exc()
+    hecho[nombre] = [estado, salida.getvalue(), error.getvalue()]
+json.dump(hecho, open('hecho.json', 'w', encoding='utf-8'))
+'''
+
+ERRORES = {  # nombre: (argumentos, lo que debe decir)
+    'no_existe': (['no_existe.png'], 'No existe el archivo «no_existe.png»'),
+    'no_es_imagen': (['nota.png'], 'No se pudo abrir «nota.png» como imagen'),
+    'url_que_no_responde': (['http://127.0.0.1:9/x.png'], 'No se pudo leer http://127.0.0.1:9/x.png'),
+    'url_que_no_existe': (['URL/no_existe.png'], 'No se pudo leer'),
+    'url_que_no_es_imagen': (['URL/nota.png'], 'como imagen'),
+    'perfil': (['🐓', '--perfil', 'grande'], 'No hay ningún perfil «grande»; los hay: mini, base'),
+    'duracion': (['🐓', '--segundos', '-1'], 'La duración debe estar entre 0 y 60 s, y se pidió -1'),
+    'pasos': (['🐓', '--pasos', '0'], 'Los pasos deben estar entre 1 y 1000'),
+    'extension': (['🐓', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
+    'nada': ([], 'Diga qué sonorizar'),
+}
+ACIERTOS = {
+    'repetido': ['🐓', '-o', 'repetido.wav', *CORTO],
+    'otra_semilla': ['🐓', '-o', 'otra_semilla.wav', '--semilla', '1', *CORTO],
+    'texto': ['--texto', 'lluvia sobre un tejado', '-o', 'texto.wav', *CORTO],
+    'ruta': ['gallo_dibujado.png', '-o', 'nueva/ruta.flac', *CORTO],
+    'url': ['URL/gallo_dibujado.png', '-o', 'url.wav', *CORTO],
+}
+
+
+@pytest.fixture(scope='module')
+def taller(tmp_path_factory) -> Path:
+    "Carpeta de trabajo, con una imagen y algo que no lo es."
+    from img2audio.base_de_datos import abrir_imagen
+    d = tmp_path_factory.mktemp('taller')
+    abrir_imagen('🐓').save(d/'gallo_dibujado.png')
+    (d/'nota.png').write_text('no soy una imagen', encoding='utf-8')
+    return d
+
+
+@pytest.fixture(scope='module')
+def servidor(taller):
+    "La carpeta de trabajo, servida por HTTP en esta máquina."
+    class Callado(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args): pass
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Callado, directory=str(taller))) as s:
+        threading.Thread(target=s.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{s.server_port}'
+        s.shutdown()
+
+
+@pytest.fixture(scope='module')
+def hecho(taller, servidor) -> dict:
+    "Todo lo que se ejecuta, a la vez: la orden de verdad (un acierto y un error) y la tanda. `{nombre: (estado, salida, error)}`."
+    casos = {n: args for n, (args, _) in ERRORES.items()} | ACIERTOS
+    casos = {n: [a.replace('URL', servidor) for a in args] for n, args in casos.items()}
+    (taller/'casos.json').write_text(json.dumps(casos), encoding='utf-8')
+    (taller/'tanda.py').write_text(TANDA, encoding='utf-8')
+    def lanzar(*args):
+        return subprocess.Popen(args, cwd=taller, env=ENTORNO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8')
+    procesos = dict(tanda=lanzar(sys.executable, 'tanda.py'), orden_mal=lanzar(*ORDEN, 'no_existe.png'),
+                    orden=lanzar(*ORDEN, '🐓', '-o', 'gallo.wav', '--lamina', 'gallo.png', *CORTO))
+    try: salidas = {n: (*p.communicate(timeout=900), p.returncode) for n, p in procesos.items()}
+    finally:
+        for p in procesos.values(): p.kill()
+    assert salidas['tanda'][2] == 0, salidas['tanda'][1]
+    reales = {n: (estado, salida, error) for n, (salida, error, estado) in salidas.items() if n != 'tanda'}
+    return reales | json.loads((taller/'hecho.json').read_text(encoding='utf-8'))
+
+
+def comprobar_error(estado: int, error: str, dice: str) -> None:
+    assert estado == 2, error
+    assert 'Traceback' not in error
+    ultima = error.strip().splitlines()[-1]
+    assert ultima.startswith('img2audio: ') and dice in ultima
+
+
+def leer(archivo: Path) -> np.ndarray:
+    "Las muestras de un sonido, que debe ser mono, de 16 kHz, de 1 s y no estar en silencio."
+    info = soundfile.info(archivo)
+    assert (info.samplerate, info.channels, info.frames) == (16_000, 1, 16_000)
+    muestras, _ = soundfile.read(archivo)
+    assert muestras.std() > 1e-3
+    return muestras
+
+
+def test_la_orden_sonoriza(hecho, taller):
+    estado, salida, error = hecho['orden']
+    assert estado == 0, error
+    assert 'gallo.wav: 1.00 s. Suena a: ' in salida and 'gallo.png' in salida
+    leer(taller/'gallo.wav')
+    with Image.open(taller/'gallo.png') as im:
+        im.load()
+        assert im.format == 'PNG' and min(im.size) > 200
+
+
+def test_la_orden_falla_bien(hecho):
+    estado, salida, error = hecho['orden_mal']
+    assert not salida
+    comprobar_error(estado, error, 'No existe el archivo «no_existe.png»')
+
+
+@pytest.mark.parametrize('nombre', ERRORES)
+def test_error(hecho, nombre):
+    estado, salida, error = hecho[nombre]
+    assert not salida
+    comprobar_error(estado, error, ERRORES[nombre][1])
+
+
+@pytest.mark.parametrize('nombre', ACIERTOS)
+def test_acierto(hecho, taller, nombre):
+    estado, salida, error = hecho[nombre]
+    assert estado == 0, error
+    args = ACIERTOS[nombre]
+    leer(taller/args[args.index('-o') + 1])
+
+
+def test_misma_semilla_mismos_bytes(hecho, taller):
+    "Y en otro proceso."
+    assert (taller/'gallo.wav').read_bytes() == (taller/'repetido.wav').read_bytes()
+
+
+def test_otra_semilla_otro_sonido(hecho, taller):
+    assert np.abs(leer(taller/'gallo.wav') - leer(taller/'otra_semilla.wav')).max() > .01
+
+
+def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
+    "Emoji, ruta (FLAC) y URL: las mismas muestras."
+    for otra in ('nueva/ruta.flac', 'url.wav'): assert np.abs(leer(taller/'gallo.wav') - leer(taller/otra)).max() < 1e-3
+
+
+def test_lo_que_falla_no_deja_restos(hecho, taller):
+    dejado = {f.name for f in taller.rglob('*') if f.suffix not in ('.json', '.py')}
+    assert dejado == {'gallo_dibujado.png', 'nota.png', 'gallo.wav', 'gallo.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva', 'ruta.flac', 'url.wav'}

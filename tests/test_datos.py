@@ -1,0 +1,68 @@
+"Los cargadores que descargan: con suma buena, con suma mala, sin servidor; y la estructura del archivo de ESC-50."
+import hashlib
+import http.server
+import threading
+import zipfile
+from functools import partial
+
+import numpy as np
+import pytest
+import soundfile
+
+from img2audio import base_de_datos as bd
+
+
+@pytest.fixture
+def servidor(tmp_path, monkeypatch):
+    "Una carpeta servida por HTTP en la propia máquina, y una caché vacía."
+    monkeypatch.delenv("IMG2AUDIO_DATOS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path/"cache"))
+    carpeta = tmp_path/"web"
+    carpeta.mkdir()
+    class Callado(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_): pass
+    s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Callado, directory=carpeta))
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+    yield carpeta, f"http://127.0.0.1:{s.server_port}"
+    s.shutdown()
+
+
+def suma(archivo): return hashlib.sha256(archivo.read_bytes()).hexdigest()
+
+
+def test_audiocaps_descargado(servidor, monkeypatch):
+    carpeta, url = servidor
+    (carpeta/"val.csv").write_text("audiocap_id,youtube_id,start_time,caption\n7,x,0,A dog barks\n", encoding="utf-8")
+    monkeypatch.setattr(bd, "AUDIOCAPS", url)
+    monkeypatch.setitem(bd.SUMAS_AUDIOCAPS, "val", suma(carpeta/"val.csv"))
+    assert bd.cargar_audiocaps("val")[0] == dict(id="7", caption="A dog barks")
+    (carpeta/"val.csv").unlink()
+    assert len(bd.cargar_audiocaps("val")) == 1  # la segunda vez, de la caché
+
+
+def test_suma_equivocada_y_servidor_ausente(servidor, tmp_path):
+    carpeta, url = servidor
+    (carpeta/"a.csv").write_text("otra cosa")
+    with pytest.raises(ConnectionError, match="IMG2AUDIO_DATOS"): bd.descargar(f"{url}/a.csv", "0"*64)
+    assert not [f for f in (tmp_path/"cache").rglob("*") if f.is_file()]  # nada a medias
+    with pytest.raises(ConnectionError, match="No se pudo descargar"): bd.descargar("http://127.0.0.1:9/a.csv", "0"*64)
+
+
+def test_esc10_descargado(servidor, monkeypatch):
+    carpeta, url = servidor
+    soundfile.write(carpeta/"a.wav", np.zeros(44100, np.float32), 44100)
+    meta = "filename,fold,target,category,esc10,src_file,take\n1-100-A-0.wav,1,0,dog,True,100,A\n2-200-A-5.wav,2,5,cat,False,200,A\n4-300-B-1.wav,4,1,rooster,True,300,B\n"
+    with zipfile.ZipFile(carpeta/"esc.zip", "w") as z:
+        z.writestr("ESC-50-master/meta/esc50.csv", meta)
+        for n in ("1-100-A-0", "2-200-A-5", "4-300-B-1"): z.write(carpeta/"a.wav", f"ESC-50-master/audio/{n}.wav")
+    monkeypatch.setattr(bd, "ESC50", f"{url}/esc.zip")
+    monkeypatch.setattr(bd, "SUMA_ESC50", suma(carpeta/"esc.zip"))
+    filas = bd.cargar_esc10((1, 2, 3))
+    assert [(f["clase"], f["pliegue"], f["grabacion"]) for f in filas] == [("dog_bark", 1, "100")]
+    assert bd.leer_audio(filas[0]["archivo"]).shape == (16_000,)
+    assert [f["clase"] for f in bd.cargar_esc10((4,))] == ["rooster"]
+
+
+def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
+    monkeypatch.setenv("IMG2AUDIO_DATOS", str(tmp_path/"nada"))
+    with pytest.raises(FileNotFoundError, match="IMG2AUDIO_DATOS"): bd.carpeta_datos()
