@@ -238,26 +238,29 @@ def cargar_dibujos(
     tabla["archivo"] = [str(PAQUETE/"dibujos"/a) for a in tabla.archivo]
     return Dataset.from_pandas(tabla if particion is None else tabla[tabla.particion == particion], preserve_index=False)
 
-# %% ../nbs/00_base_de_datos.ipynb #b533ea19
+# %% ../nbs/00_base_de_datos.ipynb #bd5a4be0
 def _fondo(azar: random.Random, lado: int) -> Image.Image:
     "Un fondo: color liso, degradado, manchas o ruido."
     tipo, color = azar.random(), lambda: tuple(azar.randrange(256) for _ in range(3))
-    if tipo < .3: return Image.new("RGB", (lado, lado), azar.choice([(255, 255, 255), (0, 0, 0), color(), color()]))
+    if tipo < .6: return Image.new("RGB", (lado, lado), azar.choice([(255, 255, 255)]*4 + [(0, 0, 0), color(), color(), color()]))
     n = azar.choice([2, 2, 3, 5, 9])
     pequeño = Image.new("RGB", (n, n))
     pequeño.putdata([color() for _ in range(n*n)])
     return pequeño.resize((lado, lado), azar.choice([Image.BICUBIC, Image.BICUBIC, Image.NEAREST]))
 
-# %% ../nbs/00_base_de_datos.ipynb #2627d494
+# %% ../nbs/00_base_de_datos.ipynb #b2e01a0a
 def _pegar(escena: Image.Image, dibujo: Image.Image, azar: random.Random, zona: float, centro: tuple[float, float]) -> None:
     "Pega `dibujo` en `escena`, girado, volteado, deformado y escalado al azar."
     lado = escena.width
     if azar.random() < .5: dibujo = ImageOps.mirror(dibujo)
-    ancho = max(8, int(lado*zona*azar.uniform(.6, 1.15)))
-    dibujo = dibujo.resize((ancho, max(8, int(ancho*azar.uniform(.8, 1.25)))), Image.BILINEAR).rotate(azar.gauss(0, 14), Image.BILINEAR, expand=True)
+    ancho = max(8, int(lado*zona*azar.uniform(.65, 1.2)))
+    dibujo = dibujo.resize((ancho, max(8, int(ancho*azar.uniform(.8, 1.25)))), Image.BILINEAR).rotate(azar.gauss(0, 10), Image.BILINEAR, expand=True)
     tono = azar.random()
     if tono < .12: dibujo = Image.merge("RGBA", (*[dibujo.convert("L")]*3, dibujo.getchannel("A")))
-    elif tono < .3: dibujo = Image.merge("RGBA", (*ImageEnhance.Color(dibujo.convert("RGB")).enhance(azar.uniform(.3, 1.8)).split(), dibujo.getchannel("A")))
+    elif tono < .24:  # a trazos: los bordes, en negro sobre blanco
+        borde = ImageOps.autocontrast(dibujo.convert("L").filter(ImageFilter.FIND_EDGES))
+        dibujo = Image.merge("RGBA", (*[ImageOps.invert(borde)]*3, dibujo.getchannel("A")))
+    elif tono < .45: dibujo = Image.merge("RGBA", (*ImageEnhance.Color(dibujo.convert("RGB")).enhance(azar.uniform(.3, 1.8)).split(), dibujo.getchannel("A")))
     x, y = (int(c*lado + azar.gauss(0, .05)*lado) for c in centro)
     escena.paste(dibujo, (x - dibujo.width//2, y - dibujo.height//2), dibujo)
 
@@ -347,7 +350,7 @@ def _descargar_imagen(url: str) -> bytes:
             return datos
     except requests.RequestException as e: raise ImagenInvalida(f"No se pudo leer {url}: {type(e).__name__}. Compruebe la dirección y la red.") from e
 
-# %% ../nbs/00_base_de_datos.ipynb #12e1157f
+# %% ../nbs/00_base_de_datos.ipynb #0898f1be
 def abrir_imagen(
     fuente: str | Path | bytes | Image.Image,  # ruta, URL http(s), emoji, bytes o imagen de Pillow
 ) -> Image.Image:                              # RGB; lo transparente, sobre blanco
@@ -355,13 +358,14 @@ def abrir_imagen(
     if isinstance(fuente, Image.Image): imagen = fuente
     elif isinstance(fuente, str) and _es_emoji(fuente): imagen = imagen_de_emoji(fuente)
     else:
-        nombre = "la imagen" if isinstance(fuente, bytes) else f"«{fuente}»"
+        nombre = "lo recibido" if isinstance(fuente, bytes) else f"«{fuente}»"
         if isinstance(fuente, str) and urlparse(fuente).scheme in ("http", "https"): fuente = _descargar_imagen(fuente)
         if not isinstance(fuente, bytes) and not Path(fuente).is_file(): raise FileNotFoundError(f"No existe el archivo {nombre}.")
         try:
             imagen = Image.open(io.BytesIO(fuente) if isinstance(fuente, bytes) else fuente)
             if imagen.width*imagen.height > MAX_PIXELES: raise ImagenInvalida(f"{nombre} mide {imagen.width} × {imagen.height}: demasiados píxeles.")
             imagen.load()
-        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: {e}") from e
+        except UnidentifiedImageError as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: no lo es, o su formato no se conoce.") from e
+        except (OSError, SyntaxError, Image.DecompressionBombError) as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: está dañada ({e}).") from e
     imagen = ImageOps.exif_transpose(imagen).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", imagen.size, "white"), imagen).convert("RGB")

@@ -6,8 +6,8 @@
 __all__ = ['FORMATOS', 'PASOS', 'GUIA', 'Sonido', 'TuberiaImg2Audio', 'cargar_tuberia', 'sonorizar', 'lamina', 'ejecutar',
            'principal']
 
-# %% ../nbs/04_integracion.ipynb #b1138fb9
-import io, sys, tempfile, warnings
+# %% ../nbs/04_integracion.ipynb #b0c981a6
+import copy, io, sys, warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -133,7 +133,7 @@ def condicion(self: TuberiaImg2Audio,
     if texto is None: return self.condicion_imagen(imagen)
     return F.normalize((1 - peso_texto)*self.condicion_imagen(imagen) + peso_texto*self.condicion_texto(texto), dim=1)
 
-# %% ../nbs/04_integracion.ipynb #ad38b9bf
+# %% ../nbs/04_integracion.ipynb #154604d1
 PASOS, GUIA = 20, 3.  # elegidos por medida: véase 05_evaluacion
 
 @patch
@@ -148,17 +148,18 @@ def comprobar_entradas(self: TuberiaImg2Audio, segundos, pasos, guia, peso_texto
 @patch
 def _quitar_ruido(self: TuberiaImg2Audio, latentes, condicion, pasos, guia, al_paso=None):
     "El bucle de la difusión: de ruido a latente."
-    self.scheduler.set_timesteps(pasos, device=self.device)
-    latentes, guiar = latentes*self.scheduler.init_noise_sigma, guia > 1
+    scheduler = copy.deepcopy(self.scheduler)  # lleva la cuenta de los pasos: uno por llamada, para que dos hilos no se estorben
+    scheduler.set_timesteps(pasos, device=self.device)
+    latentes, guiar = latentes*scheduler.init_noise_sigma, guia > 1
     if guiar: condicion = torch.cat([self.condicion_texto("").expand_as(condicion).to(condicion), condicion])
     with self.progress_bar(total=pasos) as barra:
-        for i, t in enumerate(self.scheduler.timesteps):
-            x = self.scheduler.scale_model_input(torch.cat([latentes]*2) if guiar else latentes, t)
+        for i, t in enumerate(scheduler.timesteps):
+            x = scheduler.scale_model_input(torch.cat([latentes]*2) if guiar else latentes, t)
             ruido = self.unet(x, t, encoder_hidden_states=None, class_labels=condicion).sample
             if guiar:
                 nulo, con = ruido.chunk(2)
                 ruido = nulo + guia*(con - nulo)
-            latentes = self.scheduler.step(ruido, t, latentes).prev_sample
+            latentes = scheduler.step(ruido, t, latentes).prev_sample
             barra.update()
             if al_paso: al_paso(i + 1, pasos)
     return latentes
@@ -195,16 +196,19 @@ def __call__(self: TuberiaImg2Audio,
     if not np.isfinite(ondas).all(): raise FloatingPointError("El modelo dio valores que no son números; pruebe con float32 o con menos guía.")
     return [Sonido(o/max(1., np.abs(o).max()/.99), frecuencia) for o in ondas]
 
-# %% ../nbs/04_integracion.ipynb #4aa11529
-@lru_cache(maxsize=2)
+# %% ../nbs/04_integracion.ipynb #ce7d77c5
 def cargar_tuberia(
     perfil: str | Perfil = "mini",
     dispositivo: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> TuberiaImg2Audio:
-    "La tubería de un perfil, lista para generar. Lanza `ValueError` si el perfil no existe."
+    "La tubería de un perfil, lista para generar; se carga una vez. Lanza `ValueError` si el perfil no existe."
+    return _cargar(cargar_perfil(perfil), dispositivo, dtype)
+
+@lru_cache(maxsize=2)
+def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype) -> TuberiaImg2Audio:
+    "Carga las piezas de un perfil."
     sin_barras()
-    p = cargar_perfil(perfil)
     difusor = lambda clase, parte: clase.from_pretrained(p.audioldm, subfolder=parte, torch_dtype=dtype, low_cpu_mem_usage=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
