@@ -1,7 +1,4 @@
 "Escribe las fichas (README.md) de los pesos de `mini` y los créditos de sus datos. Necesita los datos (IMG2AUDIO_DATOS)."
-import json
-import subprocess
-from pathlib import Path
 
 import pandas as pd
 from safetensors import safe_open
@@ -22,6 +19,11 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "audioldm/unet": ("UNet de AudioLDM mini", "UNet2DConditionModel", "unet", "Quita ruido de los latentes, condicionado por un embedding de CLAP.", SONIDOS),
     "traductor": ("Traductor mini", "Traductor", "traductor", "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.", TEXTOS),
 }
+
+NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
+                         "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
+         "audioldm/vocoder": "- **Aviso:** los 1200 primeros pasos se dieron con la convergencia espectral calculada trozo a trozo, que los silencios disparaban (de ahí las pérdidas "
+                             "enormes del principio de la curva); los demás, con la de hoy, de todo el lote.\n"}
 
 
 def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: str) -> str:
@@ -45,7 +47,7 @@ library_name: {"transformers" if clase.startswith(("C", "S")) else "diffusers"}
 - **Términos:** alguna grabación lleva CC Sampling+ y parte de las fotografías procede de ImageNet (investigación y docencia): úsese con esos fines.
 - **Orden:** `python -m img2audio.miniatura {orden}{f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""}`, semilla 0.
 - **Duración:** {minutos}.
-- **Última fila de su curva** (`curva.jsonl`): {final}.
+{NOTAS.get(carpeta, "")}- **Última fila de su curva** (`curva.jsonl`): {final}.
 - **Cómo suena:** las medidas del perfil entero, con su dispersión, están en `nbs/05_evaluacion.ipynb` y en [cifras.json]({'../'*(carpeta.count('/') + 1)}cifras.json).
 """
 

@@ -264,7 +264,7 @@ def _pegar(escena: Image.Image, dibujo: Image.Image, azar: random.Random, zona: 
     x, y = (int(c*lado + azar.gauss(0, .05)*lado) for c in centro)
     escena.paste(dibujo, (x - dibujo.width//2, y - dibujo.height//2), dibujo)
 
-# %% ../nbs/00_base_de_datos.ipynb #51c697fa
+# %% ../nbs/00_base_de_datos.ipynb #ba2c1f4e
 def escena(
     dibujos: list[Image.Image],       # uno o dos dibujos RGBA
     azar: random.Random,
@@ -275,10 +275,10 @@ def escena(
     lienzo = (fondo.convert("RGB").resize((lado, lado)) if fondo else _fondo(azar, lado))
     centros = [(.5, .5)] if len(dibujos) == 1 else [(.28, azar.uniform(.3, .7)), (.72, azar.uniform(.3, .7))]
     for d, c in zip(dibujos, centros): _pegar(lienzo, d, azar, .8 if len(dibujos) == 1 else .48, c)
-    if azar.random() < .3: lienzo = lienzo.filter(ImageFilter.GaussianBlur(azar.uniform(.2, 1.3)))
-    lienzo = ImageEnhance.Brightness(lienzo).enhance(azar.uniform(.65, 1.35))
-    lienzo = ImageEnhance.Contrast(lienzo).enhance(azar.uniform(.6, 1.4))
-    if azar.random() < .3:
+    if azar.random() < .2: lienzo = lienzo.filter(ImageFilter.GaussianBlur(azar.uniform(.2, 1.)))
+    lienzo = ImageEnhance.Brightness(lienzo).enhance(azar.uniform(.75, 1.2))
+    lienzo = ImageEnhance.Contrast(lienzo).enhance(azar.uniform(.7, 1.3))
+    if azar.random() < .15:
         ruido = np.random.default_rng(azar.randrange(2**32)).normal(0, azar.uniform(4, 22), (lado, lado, 3))
         lienzo = Image.fromarray((np.asarray(lienzo) + ruido).clip(0, 255).astype(np.uint8))
     return lienzo

@@ -61,12 +61,12 @@ def _por_longitud(
     fila = {t: i for i, t in enumerate(distintos)}
     return torch.cat(salida)[[fila[t] for t in textos]]
 
-# %% ../nbs/01_embeddings.ipynb #c4ed9625
+# %% ../nbs/01_embeddings.ipynb #04065f30
 def sin_barras() -> None:
-    "Calla las barras internas de transformers y de datasets (las de descarga del hub siguen)."
+    "Calla las barras internas de transformers y de datasets, y el informe de los pesos que una sola torre no usa (las descargas del hub siguen viéndose)."
     import datasets
     from transformers.utils import logging
-    logging.disable_progress_bar(); datasets.disable_progress_bars()
+    logging.disable_progress_bar(); logging.set_verbosity_error(); datasets.disable_progress_bars()
 
 class CodificadorCLIP:
     "Textos e imágenes a embeddings de CLIP `(n, 512)`, sin normalizar."
