@@ -21,9 +21,7 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 }
 
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
-                         "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
-         "audioldm/vocoder": "- **Aviso:** los 1200 primeros pasos se dieron con la convergencia espectral calculada trozo a trozo, que los silencios disparaban (de ahí las pérdidas "
-                             "enormes del principio de la curva); los demás, con la de hoy, de todo el lote.\n"}
+                         "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n"}
 
 
 def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: str) -> str:

@@ -578,12 +578,21 @@ def afinar_decodificador(
     (Path(destino)/"vae"/"curva.jsonl").write_text(antes)
     (Path(destino)/"vae"/"curva_afinado.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
 
-# %% ../nbs/06_miniatura.ipynb #21fc97b3
+# %% ../nbs/06_miniatura.ipynb #dfe28354
 def crear_vocoder() -> SpeechT5HifiGan:
     "El HiFi-GAN de AudioLDM en pequeño: 64 bandas, 16 kHz, 160 muestras por trama."
-    return SpeechT5HifiGan(SpeechT5HifiGanConfig(
+    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(
         model_in_dim=64, sampling_rate=FRECUENCIA, upsample_initial_channel=192, upsample_rates=[5, 4, 2, 2, 2], upsample_kernel_sizes=[16, 16, 8, 4, 4],
         resblock_kernel_sizes=[3, 7], resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]], normalize_before=False))
+    for m in vocoder.modules():  # con los pesos de fábrica (desviación .01) la señal se apaga antes de llegar al final
+        if isinstance(m, nn.Conv1d): nn.init.kaiming_normal_(m.weight, a=.1, nonlinearity="leaky_relu")
+        if isinstance(m, nn.ConvTranspose1d): nn.init.normal_(m.weight, std=(m.stride[0]/(m.in_channels*m.kernel_size[0]))**.5*1.4)
+    with torch.no_grad():
+        for bloque in vocoder.resblocks:
+            for conv in bloque.convs2: conv.weight *= .3  # los residuos empiezan pequeños
+        vocoder.conv_post.weight *= .1
+        vocoder.conv_pre.bias += 5/3*vocoder.conv_pre.weight.sum((1, 2)); vocoder.conv_pre.weight /= 3  # el log-mel ronda -5 ± 3
+    return vocoder
 
 def distancia_stft(
     a: torch.Tensor,  # `(n, muestras)`
@@ -625,10 +634,10 @@ def perdida_vocoder(
         return dict(total=stft + l1, stft=stft.detach(), mel=l1.detach())
     return perdida
 
-# %% ../nbs/06_miniatura.ipynb #77068b17
+# %% ../nbs/06_miniatura.ipynb #afd505f8
 def entrenar_vocoder(
     carpeta: Path, destino: Path,
-    pasos: int = 2500,
+    pasos: int = 1600,
     semilla: int = 0,
     clips: list[dict] | None = None,
     validacion: list[dict] | None = None,
