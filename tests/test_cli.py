@@ -41,18 +41,18 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'url_que_no_responde': (['http://127.0.0.1:9/x.png'], 'No se pudo leer http://127.0.0.1:9/x.png'),
     'url_que_no_existe': (['URL/no_existe.png'], 'No se pudo leer'),
     'url_que_no_es_imagen': (['URL/nota.png'], 'como imagen'),
-    'perfil': (['🐓', '--perfil', 'grande'], 'No hay ningún perfil «grande»; los hay: mini, base'),
-    'duracion': (['🐓', '--segundos', '-1'], 'La duración debe estar entre 0 y 60 s, y se pidió -1'),
-    'pasos': (['🐓', '--pasos', '0'], 'Los pasos deben estar entre 1 y 1000'),
-    'extension': (['🐓', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
+    'perfil': (['🌧', '--perfil', 'grande'], 'No hay ningún perfil «grande»; los hay: mini, base'),
+    'duracion': (['🌧', '--segundos', '-1'], 'La duración debe estar entre 0 y 60 s, y se pidió -1'),
+    'pasos': (['🌧', '--pasos', '0'], 'Los pasos deben estar entre 1 y 1000'),
+    'extension': (['🌧', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
     'nada': ([], 'Diga qué sonorizar'),
 }
 ACIERTOS = {
-    'repetido': ['🐓', '-o', 'repetido.wav', *CORTO],
-    'otra_semilla': ['🐓', '-o', 'otra_semilla.wav', '--semilla', '1', *CORTO],
+    'repetido': ['🌧', '-o', 'repetido.wav', *CORTO],
+    'otra_semilla': ['🌧', '-o', 'otra_semilla.wav', '--semilla', '1', *CORTO],
     'texto': ['--texto', 'lluvia sobre un tejado', '-o', 'texto.wav', *CORTO],
-    'ruta': ['gallo_dibujado.png', '-o', 'nueva/ruta.flac', *CORTO],
-    'url': ['URL/gallo_dibujado.png', '-o', 'url.wav', *CORTO],
+    'ruta': ['lluvia_dibujada.png', '-o', 'nueva/ruta.flac', *CORTO],
+    'url': ['URL/lluvia_dibujada.png', '-o', 'url.wav', *CORTO],
 }
 
 
@@ -61,7 +61,7 @@ def taller(tmp_path_factory) -> Path:
     "Carpeta de trabajo, con una imagen y algo que no lo es."
     from img2audio.base_de_datos import abrir_imagen
     d = tmp_path_factory.mktemp('taller')
-    abrir_imagen('🐓').save(d/'gallo_dibujado.png')
+    abrir_imagen('🌧').save(d/'lluvia_dibujada.png')
     (d/'nota.png').write_text('no soy una imagen', encoding='utf-8')
     return d
 
@@ -87,7 +87,7 @@ def hecho(taller, servidor) -> dict:
     def lanzar(*args):
         return subprocess.Popen(args, cwd=taller, env=ENTORNO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8')
     procesos = dict(tanda=lanzar(sys.executable, 'tanda.py'), orden_mal=lanzar(*ORDEN, 'no_existe.png'),
-                    orden=lanzar(*ORDEN, '🐓', '-o', 'gallo.wav', '--lamina', 'gallo.png', *CORTO))
+                    orden=lanzar(*ORDEN, '🌧', '-o', 'lluvia.wav', '--lamina', 'lluvia.png', *CORTO))
     try: salidas = {n: (*p.communicate(timeout=900), p.returncode) for n, p in procesos.items()}
     finally:
         for p in procesos.values(): p.kill()
@@ -115,9 +115,9 @@ def leer(archivo: Path) -> np.ndarray:
 def test_la_orden_sonoriza(hecho, taller):
     estado, salida, error = hecho['orden']
     assert estado == 0, error
-    assert 'gallo.wav: 1.00 s. Suena a: ' in salida and 'gallo.png' in salida
-    leer(taller/'gallo.wav')
-    with Image.open(taller/'gallo.png') as im:
+    assert 'lluvia.wav: 1.00 s. Suena a: ' in salida and 'lluvia.png' in salida
+    leer(taller/'lluvia.wav')
+    with Image.open(taller/'lluvia.png') as im:
         im.load()
         assert im.format == 'PNG' and min(im.size) > 200
 
@@ -145,19 +145,19 @@ def test_acierto(hecho, taller, nombre):
 
 def test_misma_semilla_mismos_bytes(hecho, taller):
     "Y en otro proceso."
-    assert (taller/'gallo.wav').read_bytes() == (taller/'repetido.wav').read_bytes()
+    assert (taller/'lluvia.wav').read_bytes() == (taller/'repetido.wav').read_bytes()
 
 
 def test_otra_semilla_otro_sonido(hecho, taller):
-    a, b = leer(taller/'gallo.wav'), leer(taller/'otra_semilla.wav')
+    a, b = leer(taller/'lluvia.wav'), leer(taller/'otra_semilla.wav')
     assert np.abs(a - b).max() > .1*np.abs(a).max()
 
 
 def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
     "Emoji, ruta (FLAC) y URL: las mismas muestras."
-    for otra in ('nueva/ruta.flac', 'url.wav'): assert np.abs(leer(taller/'gallo.wav') - leer(taller/otra)).max() < 1e-3
+    for otra in ('nueva/ruta.flac', 'url.wav'): assert np.abs(leer(taller/'lluvia.wav') - leer(taller/otra)).max() < 1e-3
 
 
 def test_lo_que_falla_no_deja_restos(hecho, taller):
     dejado = {f.name for f in taller.rglob('*') if f.suffix not in ('.json', '.py')}
-    assert dejado == {'gallo_dibujado.png', 'nota.png', 'gallo.wav', 'gallo.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva', 'ruta.flac', 'url.wav'}
+    assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva', 'ruta.flac', 'url.wav'}
