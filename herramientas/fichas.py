@@ -21,7 +21,8 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 }
 
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
-                         "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n"}
+                         "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
+         "clip": "- **Aviso:** al elegir los aumentos y el inicio se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas.\n"}
 
 
 def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: str) -> str:

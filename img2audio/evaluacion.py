@@ -148,7 +148,7 @@ def crear_jueces() -> list[Juez]:
     return [Juez("juez 1", rasgos_mel, make_pipeline(StandardScaler(), LogisticRegression(C=.1, max_iter=3000)), extra=4),
             Juez("juez 2", rasgos_librosa, make_pipeline(StandardScaler(), SVC(C=10)), extra=2)]
 
-# %% ../nbs/05_evaluacion.ipynb #1d662089
+# %% ../nbs/05_evaluacion.ipynb #2deaafc8
 def intervalo_wilson(
     bien: int,              # aciertos
     n: int,                 # intentos
@@ -158,7 +158,7 @@ def intervalo_wilson(
     if not 0 <= bien <= n or n == 0: raise ValueError(f"No puede haber {bien} aciertos de {n}.")
     z, p = norm.ppf((1 + confianza)/2), bien/n
     centro, radio = p + z*z/(2*n), z*np.sqrt(p*(1 - p)/n + z*z/(4*n*n))
-    return tuple(float(x) for x in ((centro - radio)/(1 + z*z/n), (centro + radio)/(1 + z*z/n)))
+    return tuple(float(np.clip(x/(1 + z*z/n), 0, 1)) for x in (centro - radio, centro + radio))
 
 # %% ../nbs/05_evaluacion.ipynb #9e31181b
 def intervalo(

@@ -133,8 +133,8 @@ def condicion(self: TuberiaImg2Audio,
     if texto is None: return self.condicion_imagen(imagen)
     return F.normalize((1 - peso_texto)*self.condicion_imagen(imagen) + peso_texto*self.condicion_texto(texto), dim=1)
 
-# %% ../nbs/04_integracion.ipynb #154604d1
-PASOS, GUIA = 20, 3.  # elegidos por medida: véase 05_evaluacion
+# %% ../nbs/04_integracion.ipynb #58d417ec
+PASOS, GUIA = 20, 3.  # de partida: las curvas de 05_evaluacion, con tan pocos sonidos, no distinguen todavía unos de otros
 
 @patch
 def comprobar_entradas(self: TuberiaImg2Audio, segundos, pasos, guia, peso_texto, n) -> None:
