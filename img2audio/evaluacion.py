@@ -9,7 +9,7 @@ __all__ = ['SUELO_JUEZ', 'RETRASOS', 'MARCOS_NUEVOS', 'FUENTES', 'PLANIFICADORES
            'submuestra', 'razon_frechet', 'distancias_reales', 'diversidad', 'copias', 'reconstruir', 'fila',
            'fila_aciertos', 'medir_reconstruccion', 'griffin_lim', 'medir_vocoder', 'dibujos_de_prueba',
            'fotos_de_prueba', 'textos_de_prueba', 'textos_humanos', 'condiciones', 'cuentas_rapidas', 'generar_lote',
-           'generar_prueba', 'con_planificador', 'medir_puntos', 'filas_acuerdo', 'filas_nube', 'cronometrar',
+           'generar_prueba', 'con_planificador', 'medir_puntos', 'elegir', 'filas_acuerdo', 'filas_nube', 'cronometrar',
            'tabla_cifras', 'guardar_cifras']
 
 # %% ../nbs/05_evaluacion.ipynb #412bfb9d
@@ -540,6 +540,17 @@ def medir_puntos(
         filas.append(dict(planificador=planificador, pasos=pasos, guia=guia, segundos=tarda, frechet=frechet(espacio(ondas)[:, :componentes], z_ent[:, :componentes]))
                      | {j.nombre: np.mean(j.oye(ondas) == np.asarray(clases)) for j in jueces})
     return pd.DataFrame(filas)
+
+# %% ../nbs/05_evaluacion.ipynb #f05cb79a
+def elegir(
+    curva: pd.DataFrame,  # de `medir_puntos`
+    n: int,               # sonidos por punto
+) -> pd.Series:           # una fila de la curva
+    "El punto de menos pasos entre los que no se distinguen del mejor; a igualdad, el de menor Fréchet."
+    juez = curva[["juez 1", "juez 2"]].mean(axis=1)
+    error = np.sqrt(juez.max()*(1 - juez.max())/n)
+    buenos = curva[juez >= juez.max() - error]
+    return buenos[buenos.frechet <= 1.1*buenos.frechet.min()].sort_values(["pasos", "frechet"]).iloc[0]
 
 # %% ../nbs/05_evaluacion.ipynb #48d50e28
 def filas_acuerdo(

@@ -818,6 +818,14 @@ def imagenes_de_prueba(
     if lado: dib, fot = ([(im.resize((lado, lado), Image.BICUBIC), c) for im, c in xs] for xs in (dib, fot))
     return dib, fot
 
+@torch.no_grad()
+def _anclar(red: ConAnclas, tokenizer, album: Album) -> None:
+    "Pone cada ancla en la descripción de su concepto."
+    azar = random.Random(0)
+    frases = [album.textos([c], azar) if c in CLASES else c.replace("_", " ") for c in album.nombres]
+    t = red.modelo.get_text_features(**tokenizer(frases, padding=True, return_tensors="pt")).pooler_output
+    red.anclas.copy_(F.normalize(t, dim=1)*len(red.anclas[0])**.5)
+
 def entrenar_clip(
     carpeta: Path, destino: Path,
     pasos: int = 3800,
@@ -825,17 +833,21 @@ def entrenar_clip(
     album: Album | None = None,
     n: int = 72,
     lr: float = 5e-4,
+    desde: Path | None = None,   # carpeta de un CLIP ya entrenado, para seguir con él
 ) -> None:
     "Entrena CLIP `mini` y lo guarda en formato Hugging Face."
     torch.manual_seed(semilla)
     if album is None:
         album = Album(dibujos_por_clase(), abrir_fotos(cargar_fotos("train")), abrir_cifar("train"), textos_mini())
     azar = random.Random(semilla)
-    modelo, tokenizer, procesador = crear_clip(corpus(album.textos) + [azar.choice(PLANTILLAS["en"]).format(e.replace("_", " ")) for e in album.otras*5])
+    if desde: modelo, tokenizer, procesador = CLIPModel.from_pretrained(desde, dtype=torch.float32), CLIPTokenizer.from_pretrained(desde), CLIPImageProcessorPil.from_pretrained(desde)
+    else: modelo, tokenizer, procesador = crear_clip(corpus(album.textos) + [azar.choice(PLANTILLAS["en"]).format(e.replace("_", " ")) for e in album.otras*5])
     modelo.set_attn_implementation("eager")  # con 65 parches y en CPU, el doble de rápida al entrenar que la atención por bloques
-    red = ConAnclas(modelo.train(), len(album.nombres)).to(dispositivo())
-    media = entrenar(carpeta, dict(clip=red), dict(clip=paso_clip(red, tokenizer, procesador, album, n, semilla, pasos//2)), pasos, lr, semilla,
-                     ema=.995, cada=min(200, pasos))
+    red = ConAnclas(modelo.train(), len(album.nombres))
+    if desde: _anclar(red, tokenizer, album)
+    red = red.to(dispositivo())
+    media = entrenar(carpeta, dict(clip=red), dict(clip=paso_clip(red, tokenizer, procesador, album, n, semilla, 0 if desde else pasos//2)), pasos, lr, semilla,
+                     ema=.998, cada=min(200, pasos))
     guardar_modelo(media.modelo, destino, carpeta); tokenizer.save_pretrained(destino); procesador.save_pretrained(destino)
 
 # %% ../nbs/06_miniatura.ipynb #9eb62824
@@ -877,7 +889,7 @@ def perdida_unet(
     clases: list[str],
     vacio: torch.Tensor,         # `(512,)`, embedding del texto vacío
     n: int = 16,
-    ruido_condicion: float = .6, # norma del ruido que se suma a la condición: acerca sonido, texto e imagen traducida
+    ruido_condicion: float = 2., # norma máxima del ruido que se suma a la condición
 ):
     "Error cuadrático de la velocidad; un décimo de las condiciones, vacías."
     aparato = str(unet.device).split(":")[0]
@@ -904,6 +916,8 @@ def entrenar_unet(
     variantes: int = 6,
     tramas: int = 512,
     n: int = 16,
+    lr: float = 1e-3,
+    desde: Path | None = None,        # carpeta de un UNet ya entrenado, para seguir con él
     hasta: int | None = None,
 ) -> None:
     "Entrena el UNet sobre los latentes del VAE de `destino/vae` y lo guarda, con su scheduler, en `destino`."
@@ -914,9 +928,10 @@ def entrenar_unet(
     zs, es = latentes_de(clips, vae, modelo, AutoFeatureExtractor.from_pretrained(clap), variantes, tramas)
     with torch.no_grad(): vacio = F.normalize(modelo.get_text_features(**AutoTokenizer.from_pretrained(clap)([""], return_tensors="pt").to(modelo.device)).pooler_output, dim=1)[0].cpu()
     torch.manual_seed(semilla)
-    unet = crear_unet().to(dispositivo(), memory_format=torch.channels_last)
-    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, zs, es, [c["clase"] for c in clips], vacio, n)), pasos, 1e-3, semilla,
-                     ema=.999, cada=min(200, pasos), hasta=hasta)
+    unet = UNet2DConditionModel.from_pretrained(desde, torch_dtype=torch.float32).train() if desde else crear_unet()
+    unet = unet.to(dispositivo(), memory_format=torch.channels_last)
+    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, zs, es, [c["clase"] for c in clips], vacio, n)), pasos, lr, semilla,
+                     ema=.998, cada=min(200, pasos), hasta=hasta)
     guardar_modelo(media, Path(destino)/"unet", carpeta)
     DDIMScheduler(**DIFUSION).save_pretrained(Path(destino)/"scheduler")
 
@@ -957,6 +972,7 @@ def entrenar_uno(
     trabajo: Path,                # carpeta de los estados intermedios
     pasos: int | None = None,
     semilla: int = 0,
+    desde: Path | None = None,    # perfil del que parten CLIP o el UNet; si no, de cero
 ) -> None:
     "Entrena un modelo de la miniatura. Lanza `ValueError` si no se conoce, y `FileNotFoundError` si falta otro del que depende."
     from img2audio.embeddings import Perfil
@@ -964,13 +980,14 @@ def entrenar_uno(
     if modelo not in ORDEN + OPTATIVOS: raise ValueError(f"No hay ningún modelo «{modelo}»; los hay: {', '.join(ORDEN + OPTATIVOS)} y todo.")
     for falta in dict(decodificador=["audioldm/vae"], unet=["clap", "audioldm/vae"], traductor=["clap", "clip"]).get(modelo, []):
         if not (salida/falta).exists(): raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
+    if desde and modelo not in ("clip", "unet"): raise ValueError(f"Solo CLIP y el UNet pueden partir de otro perfil: quite --desde, o pida uno de ellos en vez de «{modelo}».")
     extra, ldm = dict(semilla=semilla) | (dict(pasos=pasos) if pasos else {}), salida/"audioldm"
     if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra)
-    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra)
+    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4) if desde else {}))
     elif modelo == "vae": entrenar_vae(trabajo/"vae", ldm, **extra)
     elif modelo == "decodificador": afinar_decodificador(trabajo/"decodificador", ldm, **extra)
     elif modelo == "vocoder": entrenar_vocoder(trabajo/"vocoder", ldm, **extra)
-    elif modelo == "unet": entrenar_unet(trabajo/"unet", ldm, clap=salida/"clap", **extra)
+    elif modelo == "unet": entrenar_unet(trabajo/"unet", ldm, clap=salida/"clap", **extra, **(dict(desde=Path(desde)/"audioldm"/"unet", lr=5e-4) if desde else {}))
     else: entrenar_traductor_mini(trabajo/"traductor", salida/"traductor", Perfil("mini", str(salida/"clip"), str(salida/"clap"), str(ldm), ""), semilla=semilla)
 
 # %% ../nbs/06_miniatura.ipynb #54dbf180
@@ -981,11 +998,12 @@ def principal(
     trabajo: Param("Carpeta de los estados intermedios, para reanudar", str) = "trabajo",
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
     semilla: Param("Semilla", int) = 0,
+    desde: Param("Carpeta de un perfil del que partir (solo clip y unet); si no, de cero", str) = "",
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     from img2audio import miniatura
     try:
-        for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla)
+        for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None)
     except (ValueError, OSError) as e:
         print(f"img2audio.miniatura: {e}", file=sys.stderr)
         sys.exit(2)

@@ -25,12 +25,12 @@ class Traductor(ModelMixin, ConfigMixin):
     "De embeddings de CLIP `(n, 512)` a embeddings de CLAP `(n, 512)`, de norma 1."
     @register_to_config
     def __init__(self,
-        oculta: int = 512,          # anchura de la capa oculta
+        oculta: int = 512,          # anchura de las dos capas ocultas
         dimension: int = 512,       # de los dos espacios
         normalizar: bool = True,    # normalizar la entrada
     ):
         super().__init__()
-        self.entra, self.sale = nn.Linear(dimension, oculta), nn.Linear(oculta, dimension)
+        self.entra, self.media, self.sale = nn.Linear(dimension, oculta), nn.Linear(oculta, oculta), nn.Linear(oculta, dimension)
         self.register_buffer("centro", torch.zeros(dimension))  # media de los textos de CLIP normalizados
 
     def forward(self,
@@ -39,7 +39,7 @@ class Traductor(ModelMixin, ConfigMixin):
         "Traduce. Lanza `ValueError` si la forma no es `(n, 512)`."
         if clip.ndim != 2 or clip.shape[1] != self.config.dimension: raise ValueError(f"Se esperaban embeddings (n, {self.config.dimension}) y llegó {tuple(clip.shape)}.")
         x = F.normalize(clip, dim=1) - self.centro if self.config.normalizar else clip
-        return F.normalize(self.sale(F.gelu(self.entra(x))), dim=1)
+        return F.normalize(self.sale(F.relu(self.media(F.relu(self.entra(x))))), dim=1)
 
 # %% ../nbs/03_traductor.ipynb #f15aa567
 def perdida_coseno(
