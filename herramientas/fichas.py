@@ -20,6 +20,10 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "traductor": ("Traductor mini", "Traductor", "traductor", "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.", TEXTOS),
 }
 
+TANDAS = {  # carpeta -> órdenes de los modelos que siguieron desde unos pesos ya acabados
+    "clip": "`python -m img2audio.miniatura clip --pasos 3800`, semilla 0; después, desde esos pesos y con más aumentos de imagen, `clip --pasos 3200 --semilla 1 --desde PERFIL`",
+    "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, desde esos pesos y con ruido hasta 2, `unet --pasos 1600 --semilla 1 --desde PERFIL`",
+}
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
          "clip": "- **Aviso:** al elegir los aumentos y el inicio se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas.\n"}
@@ -33,6 +37,7 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
         with safe_open(f, "pt") as s: parametros += sum(s.get_tensor(k).numel() for k in s.keys())
     minutos = f"{curva.segundos.sum()/60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), a la vez que otros trabajos" if "segundos" in curva else "menos de cinco minutos en una CPU de dos núcleos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].items() if k not in ("paso", "segundos"))
+    una = f"`python -m img2audio.miniatura {orden}{f' --pasos {int(curva.paso.iloc[-1])}' if orden != 'traductor' else ''}`, semilla 0"
     return f"""---
 license: other
 language: [es, en]
@@ -44,7 +49,7 @@ library_name: {"transformers" if clase.startswith(("C", "S")) else "diffusers"}
 
 - **Datos:** {datos}. Los autores y las licencias de cada grabación y de las fotografías, en [CREDITOS.md]({'../'*(carpeta.count('/') + 1)}CREDITOS.md).
 - **Términos:** alguna grabación lleva CC Sampling+ y parte de las fotografías procede de ImageNet (investigación y docencia): úsese con esos fines.
-- **Orden:** `python -m img2audio.miniatura {orden}{f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""}`, semilla 0.
+- **Orden:** {TANDAS.get(carpeta) or una}.
 - **Duración:** {minutos}.
 {NOTAS.get(carpeta, "")}- **Última fila de su curva** (`curva.jsonl`): {final}.
 - **Cómo suena:** las medidas del perfil entero, con su dispersión, están en `nbs/05_evaluacion.ipynb` y en [cifras.json]({'../'*(carpeta.count('/') + 1)}cifras.json).

@@ -134,7 +134,7 @@ def condicion(self: TuberiaImg2Audio,
     return F.normalize((1 - peso_texto)*self.condicion_imagen(imagen) + peso_texto*self.condicion_texto(texto), dim=1)
 
 # %% ../nbs/04_integracion.ipynb #58d417ec
-PASOS, GUIA = 20, 3.  # de partida: las curvas de 05_evaluacion, con tan pocos sonidos, no distinguen todavía unos de otros
+PASOS, GUIA = 5, 1.5  # los que elige la regla de 05_evaluacion
 
 @patch
 def comprobar_entradas(self: TuberiaImg2Audio, segundos, pasos, guia, peso_texto, n) -> None:
