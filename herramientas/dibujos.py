@@ -1,13 +1,27 @@
-"""Rehace la base de dibujos de los diez conceptos de ESC-10 (img2audio/dibujos).
+"""Rehace la base de dibujos de los diez conceptos de ESC-10 (img2audio/dibujos) y los de otras cosas (clase `otro`).
 
-Los estilos `noto`, `twemoji` y `fluent` salen de paquetes npm de Iconify; `trazo` y `pintado` los dibuja Pillow aquí mismo.
+Los estilos `trazo` y `pintado` los dibuja Pillow aquí mismo; los demás salen de paquetes npm de Iconify.
 
-    npm i --prefix DIR @iconify-json/noto@1.2.9 @iconify-json/twemoji@1.2.5 @iconify-json/fluent-emoji-flat@1.2.6
+    npm i --prefix DIR \\
+        @iconify-json/noto@1.2.9 @iconify-json/twemoji@1.2.5 @iconify-json/fluent-emoji-flat@1.2.6 \\
+        @iconify-json/emojione@1.2.3 @iconify-json/emojione-monotone@1.2.1 @iconify-json/noto-v1@1.2.5 \\
+        @iconify-json/fluent-emoji-high-contrast@1.2.6 @iconify-json/fxemoji@1.2.2 @iconify-json/streamline-emojis@1.2.4 \\
+        @iconify-json/game-icons@1.2.4 @iconify-json/mdi@1.2.3 @iconify-json/tabler@1.2.41 @iconify-json/ph@1.2.2 \\
+        @iconify-json/fa6-solid@1.2.4 @iconify-json/lucide@1.2.137 @iconify-json/material-symbols@1.2.98 \\
+        @iconify-json/mingcute@1.2.8 @iconify-json/healthicons@1.2.13 @iconify-json/streamline-plump-color@1.2.2 \\
+        @iconify-json/bxs@1.2.3 @iconify-json/f7@1.2.2 @iconify-json/maki@1.2.5 @iconify-json/fluent@1.2.60 \\
+        @iconify-json/pixelarticons@1.2.9 @iconify-json/cil@1.2.3 @iconify-json/icon-park@1.2.4 @iconify-json/wi@1.2.1 \\
+        @iconify-json/streamline-ultimate-color@1.2.2 @iconify-json/streamline-ultimate@1.2.2 @iconify-json/solar@1.2.13 \\
+        @iconify-json/carbon@1.2.29 @iconify-json/bi@1.2.7 @iconify-json/ion@1.2.7 @iconify-json/fontisto@1.2.1 \\
+        @iconify-json/raphael@1.2.1 @iconify-json/lucide-lab@1.2.3 @iconify-json/streamline-kameleon-color@1.2.2 \\
+        @iconify-json/hugeicons@1.2.35 @iconify-json/iconoir@1.2.11 @iconify-json/temaki@1.2.6 \\
+        @iconify-json/fluent-color@1.2.21 @iconify-json/uil@1.2.3 @iconify-json/streamline-freehand@1.2.1 \\
+        @iconify-json/streamline-freehand-color@1.2.2 @iconify-json/flat-color-icons@1.2.3 @iconify-json/duo-icons@1.2.2 \\
+        @iconify-json/covid@1.2.3 @iconify-json/guidance@1.2.2
     pip install cairosvg pillow fastcore
-    python herramientas/dibujos.py DIR/node_modules/@iconify-json/noto DIR/node_modules/@iconify-json/twemoji \
-        DIR/node_modules/@iconify-json/fluent-emoji-flat
+    python herramientas/dibujos.py DIR/node_modules/@iconify-json
 """
-import csv, io, json, math, random, shutil, zlib
+import csv, io, json, math, random, shutil, statistics, zlib
 from pathlib import Path
 
 import cairosvg
@@ -54,25 +68,333 @@ PRUEBA = {
 SOBRAN = {"twemoji/acampada", "fluent/acampada"}
 
 
-# --- Emojis en SVG -> imagen --------------------------------------------------------------------------------
+# --- Iconos: estilo -> (paquete, {clase: nombres}) -------------------------------------------------------------
+# Todos son de entrenamiento. No hay ninguno que sea casi igual a un dibujo de prueba: se han mirado uno a uno y su
+# correlación con los de prueba de su clase, en gris de 32 x 32 y también volteados, no pasa de `PARECIDO`.
+PARECIDO = .85
+ICONOS = {
+    "emojione": ("emojione", {
+        "dog_bark": "dog dog-face poodle",
+        "rooster": "rooster chicken",
+        "rain": "cloud-with-rain cloud-with-lightning-and-rain sun-behind-rain-cloud umbrella umbrella-with-rain-drops",
+        "sea_waves": "water-wave person-surfing beach-with-umbrella desert-island",
+        "baby_cry": "baby baby-medium-dark-skin-tone crying-face baby-bottle",
+        "clock_tick": "alarm-clock mantelpiece-clock stopwatch watch",
+        "person_sneeze": "sneezing-face face-with-thermometer",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire",
+    }),
+    "emojione_mono": ("emojione-monotone", {
+        "dog_bark": "dog dog-face poodle",
+        "rooster": "rooster chicken",
+        "rain": "cloud-with-rain sun-behind-rain-cloud umbrella-with-rain-drops",
+        "sea_waves": "water-wave person-surfing beach-with-umbrella",
+        "baby_cry": "baby crying-face",
+        "clock_tick": "alarm-clock stopwatch",
+        "person_sneeze": "sneezing-face",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire",
+    }),
+    "noto_v1": ("noto-v1", {
+        "dog_bark": "dog dog-face poodle",
+        "rooster": "rooster chicken",
+        "rain": "cloud-with-rain cloud-with-lightning-and-rain sun-behind-rain-cloud umbrella-with-rain-drops",
+        "sea_waves": "water-wave person-surfing woman-surfing-medium-skin-tone beach-with-umbrella",
+        "baby_cry": "baby-light-skin-tone crying-face loudly-crying-face",
+        "clock_tick": "alarm-clock mantelpiece-clock timer-clock watch two-oclock",
+        "person_sneeze": "sneezing-face face-with-medical-mask face-with-thermometer",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire",
+    }),
+    "fluent_contraste": ("fluent-emoji-high-contrast", {
+        "dog_bark": "dog service-dog guide-dog poodle",
+        "rooster": "rooster",
+        "rain": "cloud-with-lightning-and-rain cloud-with-rain sun-behind-rain-cloud",
+        "sea_waves": "person-surfing",
+        "baby_cry": "crying-face loudly-crying-face baby-symbol",
+        "clock_tick": "mantelpiece-clock stopwatch watch",
+        "person_sneeze": "face-with-medical-mask face-with-thermometer",
+        "chainsaw": "carpentry-saw",
+        "fire_crackling": "fire",
+    }),
+    "fxemoji": ("fxemoji", {
+        "dog_bark": "dog dogside",
+        "rooster": "chicken",
+        "sea_waves": "wave",
+        "baby_cry": "baby crying",
+        "clock_tick": "watch",
+        "person_sneeze": "medicalmask",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire",
+    }),
+    "streamline": ("streamline-emojis", {
+        "dog_bark": "dog dog-face poodle",
+        "rooster": "rooster chicken",
+        "rain": "cloud-with-rain-1 cloud-with-rain-2 umbrella-with-rain-drops",
+        "sea_waves": "water-wave",
+        "baby_cry": "baby-1 baby-2 baby-3 crying-face loudly-crying-face",
+        "clock_tick": "watch",
+        "person_sneeze": "face-with-medical-mask sneezing-face face-with-thermometer",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire",
+    }),
+    "game": ("game-icons", {
+        "dog_bark": "basset-hound-head hound labrador-head sitting-dog sniffing-dog",
+        "rooster": "chicken rooster",
+        "rain": "raining umbrella",
+        "sea_waves": "at-sea big-wave sea-cliff wave-crest wave-surfer waves island",
+        "baby_cry": "baby-face",
+        "clock_tick": "alarm-clock clock-tower cuckoo-clock pocket-watch stopwatch watch",
+        "helicopter": "helicopter",
+        "chainsaw": "chainsaw crosscut-saw hand-saw",
+        "fire_crackling": "burning-embers burning-forest burning-tree campfire fire-bowl fireplace flame small-fire torch "
+                          "celebration-fire",
+    }),
+    "mdi": ("mdi", {
+        "dog_bark": "dog dog-side",
+        "rain": "weather-pouring weather-rainy",
+        "sea_waves": "waves surfing tsunami",
+        "baby_cry": "baby-face-outline emoticon-cry-outline",
+        "clock_tick": "alarm",
+        "person_sneeze": "emoticon-sick",
+        "helicopter": "helicopter",
+        "chainsaw": "hand-saw circular-saw",
+        "fire_crackling": "campfire fire fireplace",
+    }),
+    "tabler": ("tabler", {
+        "dog_bark": "dog",
+        "rain": "cloud-rain",
+        "sea_waves": "ripple beach",
+        "baby_cry": "mood-cry",
+        "clock_tick": "stopwatch",
+        "helicopter": "helicopter helicopter-filled",
+        "fire_crackling": "campfire",
+    }),
+    "ph": ("ph", {
+        "dog_bark": "dog dog-fill",
+        "rain": "cloud-rain-fill",
+        "baby_cry": "baby baby-fill",
+        "fire_crackling": "campfire",
+    }),
+    "fa": ("fa6-solid", {
+        "dog_bark": "dog",
+        "rain": "cloud-rain cloud-showers-heavy cloud-sun-rain",
+        "sea_waves": "water",
+        "baby_cry": "baby face-sad-cry",
+        "person_sneeze": "head-side-cough head-side-mask box-tissue",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire fire-flame-curved",
+    }),
+    "lucide": ("lucide", {
+        "dog_bark": "dog",
+        "rain": "cloud-drizzle cloud-rain-wind",
+        "sea_waves": "waves",
+        "baby_cry": "baby",
+        "clock_tick": "alarm-clock",
+        "helicopter": "helicopter",
+        "fire_crackling": "flame",
+    }),
+    "material": ("material-symbols", {
+        "dog_bark": "sound-detection-dog-barking",
+        "sea_waves": "waves",
+        "person_sneeze": "sick-outline",
+        "helicopter": "helicopter helicopter-outline",
+        "fire_crackling": "local-fire-department fireplace",
+    }),
+    "mingcute": ("mingcute", {
+        "dog_bark": "dog-fill dog-line",
+        "rain": "heavy-rain-line",
+        "sea_waves": "wave-fill",
+        "baby_cry": "baby-fill baby-line",
+        "fire_crackling": "campfire-fill fire-fill",
+    }),
+    "healthicons": ("healthicons", {
+        "dog_bark": "guide-dog",
+        "rooster": "animal-chicken animal-chicken-outline",
+        "baby_cry": "crying loudly-crying-outline baby-0203m",
+        "person_sneeze": "coughing coughing-outline coughing-alt coughing-alt-outline masked",
+        "helicopter": "helicopter helicopter-outline",
+    }),
+    "streamline_plump": ("streamline-plump-color", {
+        "dog_bark": "dog-1",
+    }),
+    "bxs": ("bxs", {
+        "dog_bark": "dog",
+        "fire_crackling": "hot",
+    }),
+    "f7": ("f7", {
+        "dog_bark": "dog",
+        "clock_tick": "stopwatch",
+        "fire_crackling": "flame-fill",
+    }),
+    "maki": ("maki", {
+        "dog_bark": "dog-park",
+        "helicopter": "heliport",
+    }),
+    "fluent_sistema": ("fluent", {
+        "dog_bark": "animal-dog-24-filled animal-dog-24-regular",
+        "fire_crackling": "fireplace-48-filled",
+    }),
+    "pixelart": ("pixelarticons", {
+        "dog_bark": "dog",
+        "sea_waves": "waves",
+        "clock_tick": "alarm-clock",
+        "helicopter": "helicopter",
+    }),
+    "cil": ("cil", {
+        "dog_bark": "dog",
+        "baby_cry": "baby",
+    }),
+    "icon_park": ("icon-park", {
+        "rain": "light-rain umbrella",
+        "baby_cry": "crying-baby child-with-pacifier loudly-crying-face-whit-open-mouth pacifier",
+        "clock_tick": "alarm-clock big-clock timer watch",
+        "fire_crackling": "fire-two",
+    }),
+    "wi": ("wi", {
+        "rain": "rain showers",
+        "sea_waves": "tsunami",
+        "fire_crackling": "fire",
+    }),
+    "streamline_ultimate": ("streamline-ultimate-color", {
+        "rain": "rain-umbrella-1",
+        "clock_tick": "stopwatch",
+        "helicopter": "aircraft-chopper-1",
+    }),
+    "streamline_linea": ("streamline-ultimate", {
+        "rain": "rain-umbrella-1-bold",
+        "helicopter": "aircraft-chopper-2 aircraft-chopper-2-bold",
+    }),
+    "solar": ("solar", {
+        "rain": "cloud-rain-bold cloud-waterdrops-bold",
+        "sea_waves": "water-sun-bold",
+        "fire_crackling": "bonfire-bold",
+    }),
+    "carbon": ("carbon", {
+        "rain": "rain-heavy",
+        "person_sneeze": "cough face-mask",
+        "helicopter": "helicopter",
+        "fire_crackling": "fire",
+    }),
+    "bi": ("bi", {
+        "rain": "cloud-drizzle umbrella",
+        "sea_waves": "tsunami water",
+        "clock_tick": "alarm",
+        "fire_crackling": "fire",
+    }),
+    "ion": ("ion", {
+        "rain": "rainy",
+        "fire_crackling": "bonfire",
+    }),
+    "fontisto": ("fontisto", {
+        "rain": "rains day-rain",
+        "helicopter": "helicopter helicopter-ambulance",
+        "fire_crackling": "fire",
+    }),
+    "raphael": ("raphael", {
+        "rain": "rain",
+        "clock_tick": "stopwatch",
+    }),
+    "lucide_lab": ("lucide-lab", {
+        "sea_waves": "waves-birds",
+        "baby_cry": "baby-pacifier",
+    }),
+    "kameleon": ("streamline-kameleon-color", {
+        "sea_waves": "sea sea-duo",
+    }),
+    "hugeicons": ("hugeicons", {
+        "sea_waves": "waves tsunami",
+        "baby_cry": "baby-02 crying infant",
+        "clock_tick": "vintage-clock",
+        "helicopter": "helicopter",
+        "fire_crackling": "campfire fire-pit",
+    }),
+    "iconoir": ("iconoir", {
+        "sea_waves": "sea-waves sea-and-sun",
+        "fire_crackling": "bonfire",
+    }),
+    "temaki": ("temaki", {
+        "sea_waves": "wind-surfing",
+        "fire_crackling": "campfire fireplace",
+    }),
+    "fluent_color": ("fluent-color", {
+        "sea_waves": "beach-48",
+        "clock_tick": "clock-alarm-48",
+    }),
+    "uil": ("uil", {
+        "baby_cry": "sad-crying",
+        "person_sneeze": "head-side-cough head-side-mask",
+    }),
+    "streamline_trazo": ("streamline-freehand", {
+        "clock_tick": "alert-alarm-clock time-clock-circle time-stopwatch",
+        "person_sneeze": "smiley-sick-contageous",
+    }),
+    "streamline_color": ("streamline-freehand-color", {
+        "clock_tick": "alert-alarm-clock time-clock-nine-twenty-five-1 time-wrist-watch-1",
+        "person_sneeze": "smiley-sick-contageous",
+    }),
+    "flat_color": ("flat-color-icons", {
+        "clock_tick": "alarm-clock",
+    }),
+    "duo": ("duo-icons", {
+        "clock_tick": "clock",
+        "fire_crackling": "fire",
+    }),
+    "covid": ("covid", {
+        "person_sneeze": "transmission-virus-cough",
+    }),
+    "guidance": ("guidance", {
+        "helicopter": "helicopter",
+    }),
+}
+
+# Otras cosas, que no son ninguno de los diez conceptos: estilo -> (paquete, nombres); uno de cada cinco es de prueba.
+OTROS = {
+    "noto": ("noto", "cat tiger snake giraffe automobile tulip castle violin telephone envelope hammer tennis trophy watermelon cookie "
+                     "smiling-face-with-sunglasses ear toilet mountain red-apple mouse chair sandwich"),
+    "twemoji": ("twemoji", "cow monkey owl parrot airplane sunflower church saxophone computer-mouse calendar wrench balloon "
+                           "wrapped-gift tomato wine-glass sleeping-face eye panda"),
+    "fluent": ("fluent-emoji-flat", "pig bear penguin swan bicycle mushroom factory headphone television key axe teddy-bear crown "
+                                    "hamburger beer-mug alien star koala"),
+    "fxemoji": ("fxemoji", "horse spider motorcycle camera lock dress lollipop rainbow"),
+    "game": ("game-icons", "duck bee truck bed light-bulb screwdriver t-shirt pineapple snowman"),
+    "emojione": ("emojione", "fish octopus rocket musical-keyboard movie-camera soccer-ball backpack fork-and-knife"),
+    "mdi": ("mdi", "sheep kangaroo taxi magnet broom pizza cake heart"),
+    "streamline": ("streamline-emojis", "goat snail tractor guitar flashlight anchor grapes cherries crescent-moon"),
+    "noto_v1": ("noto-v1", "elephant crab ambulance drum microscope basketball banana grinning-face snowflake"),
+    "fluent_contraste": ("fluent-emoji-high-contrast", "lion camel deciduous-tree trumpet telescope bucket strawberry winking-face "
+                                                       "brain"),
+    "icon_park": ("icon-park", "rabbit bus cactus microphone book ladder ghost flag"),
+    "ph": ("ph", "train house radio pencil baseball carrot robot tooth"),
+    "fa": ("fa6-solid", "frog laptop ice-cream"),
+    "lucide": ("lucide", "turtle squirrel rose bell scissors chess-pawn egg skull sun"),
+    "tabler": ("tabler", "butterfly keyboard bread"),
+}
+
+
+# --- SVG -> imagen --------------------------------------------------------------------------------
 def clave(emoji, selector=True):
     "Nombre de un emoji en `chars.json`: sus puntos de código en hexadecimal."
     return "-".join(f"{ord(c):x}" for c in emoji if selector or c != "\ufe0f")
 
 
 def lee_estilo(carpeta):
-    "Función `emoji -> imagen` de un paquete de Iconify."
+    "Función `nombre -> imagen` de un paquete de Iconify; `nombre` es el de un icono o, si lo hay en `chars.json`, un emoji."
+    if not (carpeta / "icons.json").exists(): raise SystemExit(f"No existe {carpeta / 'icons.json'}: ¿es la carpeta de un paquete de Iconify?")
     iconos = json.loads((carpeta / "icons.json").read_text(encoding="utf8"))
-    nombres = json.loads((carpeta / "chars.json").read_text(encoding="utf8"))
+    chars = carpeta / "chars.json"
+    emojis = json.loads(chars.read_text(encoding="utf8")) if chars.exists() else {}
 
-    def dibuja(emoji):
-        nombre = nombres.get(clave(emoji)) or nombres.get(clave(emoji, selector=False))
-        if nombre is None: raise ValueError(f"{carpeta.name} no tiene el emoji {emoji}.")
+    def dibuja(nombre):
+        nombre = emojis.get(clave(nombre)) or emojis.get(clave(nombre, selector=False)) or nombre
+        while nombre in iconos.get("aliases", {}): nombre = iconos["aliases"][nombre]["parent"]
+        if nombre not in iconos["icons"]: raise SystemExit(f"{carpeta.name} no tiene «{nombre}».")
         icono = iconos["icons"][nombre]
         w, h = (icono.get(k, iconos.get(k, 16)) for k in ("width", "height"))
+        x, y = (icono.get(k, iconos.get(k, 0)) for k in ("left", "top"))
         svg = (f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-               f'viewBox="0 0 {w} {h}" width="{w}" height="{h}">{icono["body"]}</svg>')
-        png = cairosvg.svg2png(svg.encode(), output_width=GRANDE, output_height=GRANDE)
+               f'viewBox="{x} {y} {w} {h}" width="{w}" height="{h}">{icono["body"].replace("currentColor", "#000")}</svg>')
+        png = cairosvg.svg2png(svg.encode(), output_width=GRANDE, output_height=round(GRANDE * h / w))
         return Image.open(io.BytesIO(png)).convert("RGBA")
 
     return dibuja
@@ -562,22 +884,173 @@ def cerilla(l):
     l.elipse(55, 55, 4, 5, c="#5a1a10", lleno=True)
 
 
+def sierra_redonda(l):
+    "Motosierra de cuerpo redondeado, con la espada hacia arriba y una asa en arco."
+    l.linea([(36, 74), (28, 48), (44, 38), (66, 46)], "asa", 6)
+    l.linea([(48, 98), (68, 104), (86, 96), (82, 80)], "asa", 7)
+    for i in range(6):                                                         # dientes
+        x, y = 66 + 5 * i, 48 - 9 * i
+        l.forma([(x - 6, y - 2), (x - 11, y - 9), (x - 2, y - 10)], "diente", suave=False)
+        l.forma([(x + 8, y + 6), (x + 16, y + 4), (x + 12, y - 4)], "diente", suave=False)
+    l.forma([(56, 54), (86, -4), (95, -8), (101, -1), (99, 8), (70, 62)], "espada")
+    l.linea([(68, 50), (92, 6)], "diente", 1.8)
+    l.forma([(30, 80), (36, 60), (54, 50), (74, 56), (82, 72), (76, 90), (58, 100), (38, 96)], "cuerpo")
+    l.elipse(55, 75, 11, c="tapa")
+    l.elipse(55, 75, 4, c="espada")
+    l.linea([(40, 92), (30, 104)], "asa", 3)
+
+
+def sierra_arbol(l):
+    "Motosierra que tala un árbol en pie."
+    l.forma([(-10, -6), (22, -14), (44, -2), (46, 18), (28, 28), (4, 28), (-14, 16)], "hoja")
+    l.forma([(8, 24), (28, 24), (30, 104), (2, 104)], "tronco", suave=False)
+    for x, y in ((14, 36), (22, 46), (12, 84), (21, 92)): l.linea([(x, y), (x, y + 8)], "veta", 1.6)
+    for x in range(24, 62, 7):
+        l.forma([(x, 60), (x + 5, 60), (x + 1, 55)], "diente", suave=False)
+        l.forma([(x, 68), (x + 5, 68), (x + 4, 73)], "diente", suave=False)
+    l.forma([(20, 60), (66, 59), (66, 69), (20, 68), (15, 64)], "espada", suave=False)
+    l.linea([(66, 54), (70, 40), (84, 40), (88, 52)], "asa", 5)
+    l.linea([(98, 58), (110, 60), (110, 78), (98, 78)], "asa", 5.5)
+    l.forma([(62, 54), (70, 50), (96, 50), (102, 58), (102, 78), (96, 82), (64, 82), (60, 74)], "cuerpo", suave=False)
+    l.elipse(82, 67, 9, c="tapa")
+    for x, y in ((34, 80), (40, 88), (36, 96), (46, 94), (50, 86)): l.elipse(x, y, 1.9, c="veta", lleno=True)
+
+
+def lenador(l):
+    "Persona con casco que sujeta una motosierra."
+    l.forma([(16, 104), (14, 66), (24, 52), (50, 52), (60, 66), (58, 104)], "ropa")
+    l.elipse(37, 34, 16, 18, c="piel")
+    l.forma([(18, 28)] + arco(37, 26, 18, 20, 180, 360, 10) + [(62, 28)], "casco", suave=False)
+    for x in (31, 43): l.elipse(x, 35, 2.2, c="#222", lleno=True)
+    l.linea([(31, 44), (37, 46), (43, 44)], "#222", 2)
+    for x in range(80, 112, 6): l.forma([(x, 73), (x + 4, 73), (x + 1, 69)], "diente", suave=False)
+    l.forma([(72, 73), (112, 73), (116, 77), (112, 82), (72, 82)], "espada", suave=False)
+    l.forma([(44, 70), (50, 64), (74, 64), (78, 72), (78, 88), (46, 88)], "cuerpo", suave=False)
+    l.linea([(48, 66), (54, 54), (66, 54), (70, 66)], "asa", 4.5)
+    l.linea([(20, 62), (26, 82), (46, 82)], "ropa", 10); l.linea([(54, 60), (62, 58)], "ropa", 9)
+    for x, y in ((48, 82), (64, 58)): l.elipse(x, y, 5.5, c="piel")
+
+
+def sierra_arriba(l):
+    "Motosierra vista desde arriba."
+    for y in range(-4, 46, 7):
+        l.forma([(42, y), (42, y + 5), (36, y + 4)], "diente", suave=False)
+        l.forma([(58, y), (58, y + 5), (64, y + 1)], "diente", suave=False)
+    l.forma([(42, 52)] + arco(50, 0, 8, 9, 180, 360, 8) + [(58, 52)], "espada", suave=False)
+    l.linea([(50, 2), (50, 46)], "diente", 2)
+    l.linea([(24, 62), (20, 46), (50, 42), (82, 46), (78, 62)], "asa", 6)
+    l.forma([(30, 54), (70, 52), (76, 60), (76, 84), (68, 92), (34, 92), (26, 84), (26, 60)], "cuerpo")
+    l.forma([(44, 90), (56, 90), (57, 106), (43, 106)], "asa", suave=False)
+    for y in (62, 69, 76): l.linea([(38, y), (64, y)], "tapa", 3)
+
+
+def perfil_panuelo(l):
+    "Perfil que estornuda en un pañuelo."
+    perfil(l)
+    l.forma([(60, 46), (76, 44), (92, 54), (98, 70), (86, 84), (72, 92), (62, 80), (54, 70)], "panuelo")
+    for x, y in ((72, 54), (82, 62)): l.linea([(x, y), (x - 6, y + 24)], "pliegue", 1.8)
+    l.forma([(70, 106), (68, 88), (74, 76), (86, 74), (94, 80), (96, 106)], "piel")
+    for x, y in ((92, 40), (104, 52), (106, 68)): l.gota(x, y, 3, ang=-60)
+
+
+def perfil_largo(l):
+    "Perfil de pelo largo que estornuda una nube de gotas."
+    l.forma([(20, 102), (6, 70), (2, 34), (18, 8), (44, 0), (64, 12), (62, 30), (52, 60), (50, 102)], "pelo")
+    l.forma([(34, 102), (32, 80), (30, 40), (40, 22), (58, 18), (66, 28), (66, 40), (75, 52), (73, 57), (66, 58), (67, 63),
+             (58, 66), (58, 70), (66, 74), (64, 82), (56, 86), (48, 86), (50, 102)], "piel")
+    l.forma([(28, 60), (22, 30), (38, 10), (60, 10), (66, 24), (48, 26), (40, 40), (36, 60)], "pelo")
+    l.linea([(48, 38), (58, 43), (49, 46)], "#333", 2.4, suave=False)
+    l.forma([(57, 66), (66, 63), (65, 73), (57, 70)], "boca", lleno=True, borde=False)
+    l.linea([(86, 52), (82, 62), (80, 72)], "agua", 2)
+    for x, y, r in ((80, 66, 3), (90, 58, 3.4), (92, 70, 3.6), (88, 82, 3), (102, 62, 3), (104, 76, 3.6), (100, 90, 3), (80, 78, 2.6)):
+        l.gota(x, y, r, ang=-90)
+
+
+def sonarse(l):
+    "Cara de frente, de pelo largo y nariz roja, que se suena con un pañuelo a dos manos."
+    l.forma([(6, 100), (8, 40), (24, 6), (50, -2), (76, 6), (92, 40), (94, 100), (74, 100), (26, 100)], "pelo")
+    l.elipse(50, 46, 31, 36, c="piel")
+    l.forma([(18, 42), (26, 14), (50, 6), (74, 14), (82, 42), (66, 24), (40, 24)], "pelo")
+    for s in (-1, 1): l.linea(arco(50 + s * 14, 40, 7, 5, 200, 340), "#333", 2.8)
+    l.forma([(32, 58), (50, 52), (68, 58), (74, 78), (60, 88), (50, 82), (40, 88), (26, 78)], "panuelo")
+    l.elipse(50, 54, 6.5, 5.5, c="nariz")
+    for s in (-1, 1):
+        l.linea([(50 + s * 6, 64), (50 + s * 10, 78)], "pliegue", 1.8)
+        l.forma([(50 + s * u, v) for u, v in ((20, 104), (16, 84), (20, 72), (30, 72), (36, 84), (38, 104))], "piel")
+
+
+def cuerpo_estornuda(l):
+    "Persona de cuerpo entero, inclinada, que estornuda hacia la derecha."
+    for x, k in ((28, 20), (40, 46)): l.linea([(34, 66), (x, 84), (k, 102)], "pantalon", 8)
+    l.forma([(24, 66), (30, 40), (46, 28), (58, 36), (54, 54), (46, 70)], "ropa")
+    l.linea([(46, 40), (60, 54), (68, 44)], "ropa", 7)
+    l.elipse(62, 22, 15, c="piel")
+    l.forma([(46, 20), (50, 6), (66, 2), (76, 12), (62, 12), (54, 24), (50, 30)], "pelo")
+    l.linea([(64, 18), (71, 22), (65, 25)], "#333", 2, suave=False)
+    l.elipse(74, 30, 3.4, 3, c="boca", lleno=True)
+    l.elipse(69, 41, 4.4, c="piel")
+    for x, y, a in ((86, 24, -100), (84, 36, -80), (96, 30, -90), (96, 42, -70), (106, 24, -100), (106, 38, -85)): l.gota(x, y, 3, ang=a)
+
+
+def gallo_canta(l):
+    "Gallo que canta sobre una valla, con el sol detrás."
+    l.elipse(26, 34, 24, c="sol")
+    for y in (84, 96): l.forma([(-8, y), (108, y), (108, y + 6), (-8, y + 6)], "valla", suave=False)
+    for x in (8, 88): l.forma([(x - 5, 76), (x, 70), (x + 5, 76), (x + 5, 106), (x - 5, 106)], "valla", suave=False)
+    for x in (46, 56): l.linea([(x, 74), (x, 84)], "pico", 3)
+    for pts in ([(34, 54), (12, 40), (-2, 54), (2, 72), (10, 60), (32, 68)], [(36, 50), (22, 22), (4, 20), (-4, 34), (12, 36), (30, 62)]): l.forma(pts, "cola")
+    for x, y in ((58, 0), (66, -5), (74, -6)): l.elipse(x, y, 5, 6.5, c="cresta")
+    l.forma([(24, 56), (38, 56), (52, 48), (56, 30), (56, 12), (66, 2), (78, 2), (82, 12), (76, 30), (76, 52), (68, 70), (50, 78), (32, 72)], "cuerpo")
+    l.forma([(78, 0), (94, -8), (83, 10)], "pico", suave=False)
+    l.forma([(81, 10), (96, 12), (80, 18)], "pico", suave=False)
+    l.elipse(79, 24, 4, 6.5, c="cresta")
+    l.elipse(71, 9, 2.6, c="#222", lleno=True)
+    l.forma([(36, 58), (50, 54), (62, 58), (56, 68), (44, 70)], "ala")
+
+
+def veleta(l):
+    "Veleta de gallo sobre una flecha."
+    l.linea([(50, 70), (50, 106)], "cola", 4)
+    l.linea([(-4, 84), (100, 84)], "cola", 4)
+    l.forma([(96, 76), (110, 84), (96, 92)], "cola", suave=False, lleno=True)
+    l.forma([(-8, 76), (6, 84), (-8, 92), (-2, 84)], "cola", suave=False, lleno=True)
+    l.forma([(50, 76), (30, 68), (22, 50), (4, 40), (-4, 16), (10, 20), (22, 10), (30, 24), (38, 44), (52, 42), (60, 26), (60, 10),
+             (72, 6), (82, 14), (78, 30), (80, 50), (70, 70)], "cuerpo")
+    for x, y in ((62, 2), (70, -3), (78, 2)): l.elipse(x, y, 5, 6, c="cresta")
+    l.forma([(80, 12), (96, 16), (80, 22)], "pico", suave=False)
+    l.elipse(80, 29, 4, 6, c="cresta")
+    l.elipse(72, 14, 2.6, c="#222", lleno=True)
+
+
+def gallina_nido(l):
+    "Gallina echada en su nido."
+    for x, y in ((66, 11), (73, 6), (80, 10)): l.elipse(x, y, 5, 6, c="cresta")
+    l.forma([(10, 76), (2, 50), (-6, 38), (10, 36), (24, 44), (46, 46), (58, 30), (64, 16), (78, 10), (88, 20), (86, 38), (88, 58), (80, 78)], "cuerpo")
+    l.forma([(88, 20), (102, 26), (88, 32)], "pico", suave=False)
+    l.elipse(87, 40, 3.6, 6, c="cresta")
+    l.elipse(78, 22, 2.8, c="#222", lleno=True)
+    l.forma([(22, 54), (40, 52), (58, 56), (50, 70), (32, 72)], "ala")
+    l.forma([(-6, 74), (100, 74), (90, 100), (6, 100)], "valla")
+    for x in range(6, 92, 14): l.linea([(x, 80), (x + 10, 94)], "ala", 1.8); l.linea([(x + 10, 80), (x, 94)], "ala", 1.8)
+
+
 # --- Tabla de dibujos propios: clase -> {motivo: (función, colores, giro, espejo)} --------------------------
 def sierra_c(cuerpo, tapa="#3b3b3b", **kw):
-    return dict(dict(cuerpo=cuerpo, tapa=tapa, asa="#222", espada="#c9ced3", diente="#6d7379", tronco="#8a5a2b", veta="#e2b87a"), **kw)
+    return dict(dict(cuerpo=cuerpo, tapa=tapa, asa="#222", espada="#c9ced3", diente="#6d7379", tronco="#8a5a2b", veta="#e2b87a",
+                     hoja="#4c9a3f", ropa="#c0392b", piel="#eab98d", casco="#f2c11d"), **kw)
 
 
 def heli_c(cuerpo, detalle, cristal="#bfe6ff", aspa="#444"): return dict(cuerpo=cuerpo, detalle=detalle, cristal=cristal, aspa=aspa)
 
 
 def cara_c(piel, pelo, ropa="#3f7fbf"):
-    return dict(piel=piel, pelo=pelo, ropa=ropa, nariz="#e0605a", boca="#7a1f2b", agua="#4da6e8", panuelo="#f4f7fb",
+    return dict(piel=piel, pelo=pelo, ropa=ropa, pantalon="#37415c", nariz="#e0605a", boca="#7a1f2b", agua="#4da6e8", panuelo="#f4f7fb",
                 pliegue="#a9b8c9", lengua="#e77b8a")
 
 
 MAR = dict(mar="#1f7fc4", claro="#7cc4ee", fondo="#0e5591", espuma="#f4fbff", astro="#fdb92e", arena="#ecd39a", grano="#b8935a")
 NOCHE = dict(MAR, mar="#2b4c8c", claro="#5a7fbf", fondo="#142a5c", astro="#f3f0d2")
-GALLO = dict(cuerpo="#b5501d", cola="#1f5b4a", cresta="#d8232a", pico="#f2a81d", ala="#8a3610")
+GALLO = dict(cuerpo="#b5501d", cola="#1f5b4a", cresta="#d8232a", pico="#f2a81d", ala="#8a3610", sol="#fbd34d", valla="#a9764a")
 FUEGO = dict(rojo="#e8401c", naranja="#f98d1c", amarillo="#ffe04a", leno="#7a4a22", leno2="#5e3717", ladrillo="#b0563c",
              junta="#e3c4b4", repisa="#6b4226", hueco="#2a1c18")
 GAS = dict(FUEGO, rojo="#d4301c", naranja="#4a7de0", amarillo="#bfe3ff")
@@ -585,14 +1058,27 @@ GAS = dict(FUEGO, rojo="#d4301c", naranja="#4a7de0", amarillo="#bfe3ff")
 PINTADO = {
     "rooster": {"perfil": (gallo_cuerpo, GALLO, 0, False), "cabeza": (gallo_cabeza, GALLO, 0, False),
                 "cabeza_blanca": (gallo_cabeza, dict(GALLO, cuerpo="#f3ead8"), 0, True),
-                "perfil_negro": (gallo_cuerpo, dict(GALLO, cuerpo="#2e2b33", cola="#0f6b5c", ala="#514b5c"), 0, True)},
+                "perfil_negro": (gallo_cuerpo, dict(GALLO, cuerpo="#2e2b33", cola="#0f6b5c", ala="#514b5c"), 0, True),
+                "canta": (gallo_canta, GALLO, 0, False),
+                "canta_blanco": (gallo_canta, dict(GALLO, cuerpo="#f3ead8", cola="#d9c9a3", ala="#d9c9a3", sol="#f58a4b"), 0, True),
+                "veleta": (veleta, dict(GALLO, cuerpo="#3b3f46", cola="#3b3f46"), 0, False),
+                "gallina_nido": (gallina_nido, dict(GALLO, ala="#7a3510"), 0, False),
+                "gallina_blanca": (gallina_nido, dict(GALLO, cuerpo="#f6f1e6", ala="#d8ccb4"), 0, True)},
     "sea_waves": {"ola": (ola_grande, MAR, 0, False), "filas": (fila_olas, MAR, 0, False), "mar_sol": (mar_sol, MAR, 0, False),
                   "orilla": (playa_olas, MAR, 0, False), "mar_noche": (mar_sol, NOCHE, 0, False)},
     "person_sneeze": {"perfil": (estornudo, cara_c("#f3c9a0", "#5b3a1e"), 0, False),
                       "perfil_oscuro": (estornudo_aire, cara_c("#8d5a3a", "#1f1714"), 0, True),
                       "de_frente": (estornudo_frente, cara_c("#e9b48a", "#c9842a"), 0, False),
                       "codo": (estornudo_brazo, cara_c("#f6d3b3", "#2d2420", "#3d9a5f"), 0, False),
-                      "panuelo": (estornudo_panuelo, cara_c("#d99e6e", "#3a2415"), 0, False)},
+                      "panuelo": (estornudo_panuelo, cara_c("#d99e6e", "#3a2415"), 0, False),
+                      "perfil_panuelo": (perfil_panuelo, cara_c("#f0c39b", "#c96a2b"), 0, False),
+                      "perfil_panuelo_oscuro": (perfil_panuelo, cara_c("#7a4a2f", "#17110f"), 0, True),
+                      "melena": (perfil_largo, cara_c("#f5cfae", "#a8552a"), 0, False),
+                      "melena_negra": (perfil_largo, cara_c("#c58a5c", "#1d1a1a"), 0, True),
+                      "sonarse": (sonarse, cara_c("#f3c9a0", "#e0b04a"), 0, False),
+                      "sonarse_oscuro": (sonarse, cara_c("#8d5a3a", "#1f1714"), 0, False),
+                      "cuerpo": (cuerpo_estornuda, cara_c("#eab98d", "#3a2415", "#3d9a5f"), 0, False),
+                      "cuerpo_espejo": (cuerpo_estornuda, cara_c("#8d5a3a", "#17110f", "#d2452f"), 0, True)},
     "helicopter": {"rojo": (helicoptero, heli_c("#d8342b", "#fff"), 0, False), "azul": (helicoptero, heli_c("#2a68c4", "#f5c518"), 8, True),
                    "amarillo": (helicoptero, heli_c("#f2b91d", "#333"), -12, False), "frente": (helicoptero_frente, heli_c("#3d8f57", "#fff"), 0, False),
                    "tandem": (helicoptero_tandem, heli_c("#6b7350", "#343a26"), 0, False),
@@ -601,7 +1087,15 @@ PINTADO = {
                  "amarilla": (motosierra, sierra_c("#f3c21b"), 35, False), "verde": (motosierra, sierra_c("#3a9a48", "#e8e8d0"), 0, True),
                  "azul": (motosierra, sierra_c("#2d62b8", "#dfe6ee"), -60, False),
                  "tronco_roja": (motosierra_tronco, sierra_c("#c9302c"), 0, True),
-                 "tronco": (motosierra_tronco, sierra_c("#f28c1e"), 0, False)},
+                 "tronco": (motosierra_tronco, sierra_c("#f28c1e"), 0, False),
+                 "redonda": (sierra_redonda, sierra_c("#e8541e"), 0, False), "redonda_verde": (sierra_redonda, sierra_c("#4aa35a"), 50, True),
+                 "redonda_azul": (sierra_redonda, sierra_c("#3472c8", "#dfe6ee"), -70, False),
+                 "arbol": (sierra_arbol, sierra_c("#f28c1e"), 0, False),
+                 "arbol_roja": (sierra_arbol, sierra_c("#c9302c", hoja="#c98a2b", tronco="#6b4a35"), 0, True),
+                 "lenador": (lenador, sierra_c("#f28c1e"), 0, False),
+                 "lenadora": (lenador, sierra_c("#d22a26", ropa="#3a6ea8", piel="#8d5a3a", casco="#f28c1e"), 0, True),
+                 "arriba": (sierra_arriba, sierra_c("#f28c1e"), 0, False), "arriba_roja": (sierra_arriba, sierra_c("#d22a26"), 115, False),
+                 "arriba_verde": (sierra_arriba, sierra_c("#3a9a48"), -50, False)},
     "fire_crackling": {"llama": (llama, FUEGO, 0, False), "lenguas": (llama_espejo, FUEGO, 0, False), "hoguera": (hoguera, FUEGO, 0, False),
                        "chimenea": (chimenea, FUEGO, 0, False), "hoguera_azul": (hoguera, GAS, 0, True)},
 }
@@ -610,15 +1104,21 @@ NEGRO, LAPIZ, AZUL = dict(tinta="#1c1c1c", ancho=2.6, temblor=.25), dict(tinta="
 
 TRAZO = {
     "dog_bark": {"cabeza": (perro_cabeza, NEGRO, 0, False), "ladra": (perro_ladra, LAPIZ, 0, False), "sentado": (perro_sentado, AZUL, 0, False)},
-    "rooster": {"perfil": (gallo_cuerpo, NEGRO, 0, False), "cabeza": (gallo_cabeza, LAPIZ, 0, False)},
+    "rooster": {"perfil": (gallo_cuerpo, NEGRO, 0, False), "cabeza": (gallo_cabeza, LAPIZ, 0, False),
+                "canta": (gallo_canta, NEGRO, 0, True), "veleta": (veleta, AZUL, 0, True), "nido": (gallina_nido, LAPIZ, 0, False)},
     "rain": {"nube": (nube_gotas, NEGRO, 0, False), "paraguas": (paraguas_lluvia, LAPIZ, 0, False), "chaparron": (chaparron, AZUL, 0, False)},
     "sea_waves": {"ola": (ola_grande, NEGRO, 0, False), "filas": (fila_olas, AZUL, 0, False), "rizo": (rizo_olas, LAPIZ, 0, False)},
     "baby_cry": {"bebe": (bebe, NEGRO, 0, False), "bebe_lapiz": (bebe, LAPIZ, 8, True), "gorro": (bebe_gorro, AZUL, 0, False)},
     "clock_tick": {"tres": (lambda l: esfera(l, 3, 0), NEGRO, 0, False), "siete_veinte": (lambda l: esfera(l, 7, 20, cifras=4), LAPIZ, 0, False),
                    "despertador": (despertador, AZUL, 0, False), "pendulo": (pendulo, NEGRO, 0, False)},
-    "person_sneeze": {"perfil": (estornudo, NEGRO, 0, False), "perfil_lapiz": (estornudo_aire, LAPIZ, 0, True), "de_frente": (estornudo_frente, AZUL, 0, False)},
+    "person_sneeze": {"perfil": (estornudo, NEGRO, 0, False), "perfil_lapiz": (estornudo_aire, LAPIZ, 0, True), "de_frente": (estornudo_frente, AZUL, 0, False),
+                      "perfil_panuelo": (perfil_panuelo, NEGRO, 0, False), "melena": (perfil_largo, LAPIZ, 0, False),
+                      "sonarse": (sonarse, AZUL, 0, False), "cuerpo": (cuerpo_estornuda, NEGRO, 0, False)},
     "helicopter": {"perfil": (helicoptero, NEGRO, 0, False), "inclinado": (helicoptero, LAPIZ, -14, True), "tandem": (helicoptero_tandem, AZUL, 0, False), "frente": (helicoptero_frente, NEGRO, 0, False)},
-    "chainsaw": {"perfil": (motosierra, NEGRO, 0, False), "tronco": (motosierra_tronco, LAPIZ, 0, True), "inclinada": (motosierra, AZUL, 40, False)},
+    "chainsaw": {"perfil": (motosierra, NEGRO, 0, False), "tronco": (motosierra_tronco, LAPIZ, 0, True), "inclinada": (motosierra, AZUL, 40, False),
+                 "redonda": (sierra_redonda, NEGRO, 0, False), "redonda_girada": (sierra_redonda, AZUL, 80, True),
+                 "arbol": (sierra_arbol, LAPIZ, 0, False), "lenador": (lenador, NEGRO, 0, False),
+                 "arriba": (sierra_arriba, NEGRO, 0, False), "arriba_girada": (sierra_arriba, LAPIZ, 70, False)},
     "fire_crackling": {"llama": (llama, NEGRO, 0, False), "hoguera": (hoguera, LAPIZ, 0, False), "cerilla": (cerilla, AZUL, 0, False)},
 }
 
@@ -634,21 +1134,55 @@ def dibuja(motivo, estilo, nombre):
 
 # --- Todo junto ---------------------------------------------------------------------------------------------
 def todos(paquetes):
-    "Recorre los dibujos: `(estilo, clase, motivo, emoji, imagen)`."
-    for estilo, carpeta in paquetes.items():
-        svg = lee_estilo(carpeta)
+    "Recorre los dibujos de los diez conceptos: `(estilo, clase, motivo, emoji, imagen)`."
+    for estilo, paquete in dict(noto="noto", twemoji="twemoji", fluent="fluent-emoji-flat").items():
+        svg = lee_estilo(paquetes / paquete)
         for clase, motivos in EMOJIS.items():
             for motivo, emoji in motivos.items():
                 if f"{estilo}/{motivo}" not in SOBRAN: yield estilo, clase, motivo, emoji, svg(emoji)
     for estilo, tabla in (("trazo", TRAZO), ("pintado", PINTADO)):
         for clase, motivos in tabla.items():
             for motivo, m in motivos.items(): yield estilo, clase, motivo, "", dibuja(m, estilo, f"{clase}/{motivo}")
+    for estilo, (paquete, clases) in ICONOS.items():
+        svg = lee_estilo(paquetes / paquete)
+        for clase, nombres in clases.items():
+            for nombre in nombres.split(): yield estilo, clase, nombre.replace("-", "_"), "", svg(nombre)
+
+
+def otros(paquetes):
+    "Recorre los dibujos de otras cosas, con los mismos campos que `todos`."
+    for estilo, (paquete, nombres) in OTROS.items():
+        svg = lee_estilo(paquetes / paquete)
+        for nombre in nombres.split(): yield estilo, "otro", nombre.replace("-", "_"), "", svg(nombre)
+
+
+def guarda(im, archivo, paleta):
+    "Guarda el dibujo encuadrado; con `paleta`, en no más de 256 colores."
+    archivo.parent.mkdir(parents=True, exist_ok=True)
+    im = encuadra(im)
+    (im.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) if paleta else im).save(archivo, optimize=True)
+
+
+def escribe_tabla(filas, archivo):
+    with open(archivo, "w", newline="", encoding="utf8") as f:
+        tabla = csv.DictWriter(f, fieldnames=list(filas[0]), lineterminator="\n")
+        tabla.writeheader(); tabla.writerows(filas)
+
+
+def semejanza(a, b):
+    "Correlación de dos dibujos sobre blanco, en gris de 32 x 32; la mayor con `b` tal cual y volteado."
+    def gris(im):
+        x = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im).convert("L").resize((32, 32), Image.BOX).tobytes()
+        media = statistics.fmean(x)
+        n = math.hypot(*(v - media for v in x)) or 1
+        return [(v - media) / n for v in x]
+    return max(sum(u * v for u, v in zip(gris(a), gris(c))) for c in (b, b.transpose(Image.FLIP_LEFT_RIGHT)))
 
 
 def hoja_contactos(filas, salida, destino, columnas=16, celda=112):
     "Hoja con todos los dibujos, una clase tras otra; los de prueba llevan un marco rojo."
     y, sitios = 0, []
-    for clase in EMOJIS:
+    for clase in (*EMOJIS, "otro"):
         suyas = [f for f in filas if f["clase"] == clase]
         sitios += [((i % columnas) * celda, y + (i // columnas) * celda, f) for i, f in enumerate(suyas)]
         y += celda * math.ceil(len(suyas) / columnas)
@@ -664,31 +1198,35 @@ def hoja_contactos(filas, salida, destino, columnas=16, celda=112):
 
 @call_parse
 def main(
-    noto: Path,     # carpeta del paquete npm @iconify-json/noto
-    twemoji: Path,  # carpeta del paquete npm @iconify-json/twemoji
-    fluent: Path,   # carpeta del paquete npm @iconify-json/fluent-emoji-flat
+    paquetes: Path,  # carpeta `node_modules/@iconify-json` con los paquetes de la lista
     salida: Path = Path("img2audio/dibujos"),  # carpeta de la base de dibujos
     hoja: Path = None,  # si se da, PNG donde guardar una hoja de contactos
 ):
-    "Rehace los dibujos de los diez conceptos y su tabla `dibujos.csv`."
-    paquetes = dict(noto=noto, twemoji=twemoji, fluent=fluent)
-    for p in paquetes.values():
-        if not (p / "icons.json").exists(): raise SystemExit(f"No existe {p / 'icons.json'}: ¿es la carpeta de un paquete de Iconify?")
-    for estilo in (*paquetes, "trazo", "pintado"): shutil.rmtree(salida / estilo, ignore_errors=True)
+    "Rehace los dibujos, la tabla de los diez conceptos `dibujos.csv` y la de otras cosas `otros.csv`."
+    for estilo in {"noto", "twemoji", "fluent", "trazo", "pintado", *ICONOS, *OTROS}: shutil.rmtree(salida / estilo, ignore_errors=True)
     filas = []
     for estilo, clase, motivo, emoji, im in todos(paquetes):
         archivo = f"{estilo}/{clase}/{motivo}.png"
-        (salida / archivo).parent.mkdir(parents=True, exist_ok=True)
-        encuadra(im).save(salida / archivo, optimize=True)
+        guarda(im, salida / archivo, paleta=estilo in ICONOS)
         filas.append(dict(archivo=archivo, clase=clase, estilo=estilo, motivo=motivo, emoji=emoji,
                           particion="test" if f"{estilo}/{motivo}" in PRUEBA[clase] else "train"))
     sobran = {f"{c}: {m}" for c in PRUEBA for m in PRUEBA[c]} - {f"{f['clase']}: {f['estilo']}/{f['motivo']}" for f in filas}
     if sobran: raise SystemExit(f"En PRUEBA hay dibujos que no existen: {sorted(sobran)}")
-    with open(salida / "dibujos.csv", "w", newline="", encoding="utf8") as f:
-        tabla = csv.DictWriter(f, fieldnames=list(filas[0]), lineterminator="\n")
-        tabla.writeheader(); tabla.writerows(filas)
-    for clase in EMOJIS:
-        n = {p: sum(f["clase"] == clase and f["particion"] == p for f in filas) for p in ("train", "test")}
+    escribe_tabla(filas, salida / "dibujos.csv")
+    abre = lambda f: Image.open(salida / f["archivo"]).convert("RGBA")
+    prueba = [(f, abre(f)) for f in filas if f["particion"] == "test"]
+    for f in (f for f in filas if f["estilo"] in ICONOS):
+        for p, im in prueba:
+            if p["clase"] == f["clase"] and (r := semejanza(abre(f), im)) > PARECIDO:
+                raise SystemExit(f"{f['archivo']} se parece demasiado a {p['archivo']}, que es de prueba: {r:.2f}")
+    otras = []
+    for i, (estilo, clase, motivo, emoji, im) in enumerate(otros(paquetes)):
+        archivo = f"{estilo}/{clase}/{motivo}.png"
+        guarda(im, salida / archivo, paleta=True)
+        otras.append(dict(archivo=archivo, clase=clase, estilo=estilo, motivo=motivo, emoji=emoji, particion="test" if i % 5 == 4 else "train"))
+    escribe_tabla(otras, salida / "otros.csv")
+    for clase in (*EMOJIS, "otro"):
+        n = {p: sum(f["clase"] == clase and f["particion"] == p for f in filas + otras) for p in ("train", "test")}
         print(f"{clase:15} {n['train']:3} de entrenamiento, {n['test']:2} de prueba")
-    print(f"{len(filas)} dibujos, {sum(p.stat().st_size for p in salida.rglob('*.png')) / 1e6:.2f} MB, en {salida}")
-    if hoja: hoja_contactos(filas, salida, hoja)
+    print(f"{len(filas) + len(otras)} dibujos, {sum(p.stat().st_size for p in salida.rglob('*.png')) / 1e6:.2f} MB, en {salida}")
+    if hoja: hoja_contactos(filas + otras, salida, hoja)
