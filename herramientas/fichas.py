@@ -20,13 +20,19 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "traductor": ("Traductor mini", "Traductor", "traductor", "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.", TEXTOS),
 }
 
-TANDAS = {  # carpeta -> órdenes de los modelos que siguieron desde unos pesos ya acabados
-    "clip": "`python -m img2audio.miniatura clip --pasos 3800`, semilla 0; después, desde esos pesos y con más aumentos de imagen, `clip --pasos 3200 --semilla 1 --desde PERFIL`",
-    "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, desde esos pesos y con ruido hasta 2, `unet --pasos 1600 --semilla 1 --desde PERFIL`",
+TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
+    "clip": "`python -m img2audio.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
+            "y `clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida",
+    "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden",
+    "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
+                     "hasta 2, y `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada",
 }
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
-         "clip": "- **Aviso:** al elegir los aumentos y el inicio se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas.\n"}
+         "audioldm/vocoder": "- **Aviso:** se empezó con un plan de 1200 pasos con crítico desde el 600; al llegar ahí se siguió sin él, con planes de 1000 pasos y, al acabarlos, de 1600.\n",
+         "audioldm/unet": "- **Aviso:** la última tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720.\n",
+         "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas. "
+                 "En la última, se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400.\n"}
 
 
 def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: str) -> str:
@@ -36,7 +42,7 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     for f in sitio.glob("*.safetensors"):
         with safe_open(f, "pt") as s: parametros += sum(s.get_tensor(k).numel() for k in s.keys())
     minutos = f"{curva.segundos.sum()/60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), a la vez que otros trabajos" if "segundos" in curva else "menos de cinco minutos en una CPU de dos núcleos"
-    final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].items() if k not in ("paso", "segundos"))
+    final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))
     una = f"`python -m img2audio.miniatura {orden}{f' --pasos {int(curva.paso.iloc[-1])}' if orden != 'traductor' else ''}`, semilla 0"
     return f"""---
 license: other

@@ -324,9 +324,10 @@ def base_mini(
 # %% ../nbs/00_base_de_datos.ipynb #51d30783
 def cargar_dibujos(
     particion: str | None = None,  # `train`, `test` o `None` (todos)
+    otros: bool = False,           # los de otras cosas: de clase `otro`, con su nombre en inglés en `motivo`
 ) -> Dataset:                      # columnas `archivo`, `clase`, `estilo`, `motivo`, `emoji`, `particion`
     "Los dibujos que lleva el paquete: PNG de 96 × 96 con transparencia."
-    tabla = pd.read_csv(PAQUETE/"dibujos"/"dibujos.csv", keep_default_na=False)
+    tabla = pd.read_csv(PAQUETE/"dibujos"/("otros.csv" if otros else "dibujos.csv"), keep_default_na=False)
     tabla["archivo"] = [str(PAQUETE/"dibujos"/a) for a in tabla.archivo]
     return Dataset.from_pandas(tabla if particion is None else tabla[tabla.particion == particion], preserve_index=False)
 

@@ -3,6 +3,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -46,6 +47,8 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'pasos': (['🌧', '--pasos', '0'], 'Los pasos deben estar entre 1 y 1000'),
     'extension': (['🌧', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
     'nada': ([], 'Diga qué sonorizar'),
+    'negativo': (['🌧', '--negativo', 'un perro ladra', '--guia', '1'], 'El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió 1'),
+    'elegir': (['🌧', '--elegir', '0'], 'Se pidieron 0 sonidos; debe ser al menos 1'),
 }
 ACIERTOS = {
     'repetido': ['🌧', '-o', 'repetido.wav', *CORTO],
@@ -53,6 +56,9 @@ ACIERTOS = {
     'texto': ['--texto', 'lluvia sobre un tejado', '-o', 'texto.wav', *CORTO],
     'ruta': ['lluvia_dibujada.png', '-o', 'nueva/ruta.flac', *CORTO],
     'url': ['URL/lluvia_dibujada.png', '-o', 'url.wav', *CORTO],
+    'guiado': ['🌧', '-o', 'guiado.wav', '--guia', '3', *CORTO],
+    'negativo_bien': ['🌧', '-o', 'negativo.wav', '--guia', '3', '--negativo', 'cae la lluvia', *CORTO],
+    'elegir_bien': ['🌧', '-o', 'elegido.wav', '--elegir', '2', *CORTO],
 }
 
 
@@ -153,6 +159,19 @@ def test_otra_semilla_otro_sonido(hecho, taller):
     assert np.abs(a - b).max() > .1*np.abs(a).max()
 
 
+def test_el_texto_negativo_cambia_el_sonido(hecho, taller):
+    a, b = leer(taller/'guiado.wav'), leer(taller/'negativo.wav')
+    assert np.abs(a - b).max() > .1*np.abs(a).max()
+
+
+def test_elegir_dice_la_semilla_que_lo_repite(hecho, taller):
+    "Entre las semillas 0 y 1, que ya se han generado sueltas."
+    salida = hecho['elegir_bien'][1]
+    semilla = re.search(r'elegido entre 2; se repite solo con --semilla ([01])', salida)[1]
+    suelto = leer(taller/('repetido.wav' if semilla == '0' else 'otra_semilla.wav'))
+    assert np.abs(leer(taller/'elegido.wav') - suelto).max() < 1e-3
+
+
 def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
     "Emoji, ruta (FLAC) y URL: las mismas muestras."
     for otra in ('nueva/ruta.flac', 'url.wav'): assert np.abs(leer(taller/'lluvia.wav') - leer(taller/otra)).max() < 1e-3
@@ -160,4 +179,5 @@ def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
 
 def test_lo_que_falla_no_deja_restos(hecho, taller):
     dejado = {f.name for f in taller.rglob('*') if f.suffix not in ('.json', '.py')}
-    assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva', 'ruta.flac', 'url.wav'}
+    assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva', 'ruta.flac', 'url.wav',
+                      'guiado.wav', 'negativo.wav', 'elegido.wav'}
