@@ -685,9 +685,10 @@ class Referencia:
         "Escribe la referencia en un safetensors."
         escala, clasificador, pca = self.juez.modelo[0], self.juez.modelo[1], self.espacio.pca
         datos = dict(escala_media=escala.mean_, escala_desv=escala.scale_, pesos=clasificador.coef_, sesgos=clasificador.intercept_, pca=pca.components_, pca_media=pca.mean_,
-                     nube_media=self.nube[0], nube_cov=self.nube[1], clap_media=self.clap[0], clap_cov=self.clap[1], oido=self.oido)
+                     nube_media=self.nube[0], nube_cov=self.nube[1], clap_media=self.clap[0], oido=self.oido)
         clases = dict(perfil=self.perfil, clases=json.dumps([str(c) for c in clasificador.classes_]))
-        save_file({k: np.ascontiguousarray(v, np.float32) for k, v in datos.items()}, archivo, metadata=clases)
+        medio_cov = self.clap[1][np.tril_indices(len(self.clap[1]))].astype(np.float16)  # es simétrica, y con la mitad sobra
+        save_file({k: np.ascontiguousarray(v, np.float32) for k, v in datos.items()} | dict(clap_cov=medio_cov), archivo, metadata=clases)
 
 # %% ../nbs/05_evaluacion.ipynb #fad00007
 def cargar_referencia(
@@ -703,7 +704,9 @@ def cargar_referencia(
     espacio = Espacio.__new__(Espacio)
     espacio.juez, espacio.pca = juez, PCA(len(d["pca"]))
     espacio.pca.components_, espacio.pca.mean_, espacio.pca.n_features_in_, espacio.pca.explained_variance_ = d["pca"], d["pca_media"], d["pca"].shape[1], np.ones(len(d["pca"]))
-    return Referencia(juez, espacio, (d["nube_media"], d["nube_cov"]), (d["clap_media"], d["clap_cov"]), d["oido"], meta["perfil"])
+    cov = np.zeros([len(d["clap_media"])]*2)
+    cov[np.tril_indices(len(cov))] = d["clap_cov"]
+    return Referencia(juez, espacio, (d["nube_media"], d["nube_cov"]), (d["clap_media"], cov + np.tril(cov, -1).T), d["oido"], meta["perfil"])
 
 def crear_referencia(
     juez: Juez, espacio: Espacio,  # ya entrenados
