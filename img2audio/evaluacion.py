@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from scipy.spatial.distance import cdist, pdist
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from scipy.special import rel_entr, softmax
+from scipy.special import rel_entr
 from scipy.stats import linregress, norm
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
