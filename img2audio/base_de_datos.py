@@ -7,8 +7,8 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES',
            'CIFAR_CONCEPTOS', 'MAX_BYTES', 'MAX_PIXELES', 'ESPERA', 'carpeta_datos', 'descargar', 'TablaInvalida',
            'leer_tabla', 'cargar_audiocaps', 'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones',
-           'cargar_imagenes', 'cargar_esc10', 'cargar_sonidos', 'leer_audio', 'log_mel', 'dibujar_mel', 'describir',
-           'base_mini', 'cargar_dibujos', 'escena', 'cargar_fotos', 'cargar_cifar100', 'ImagenInvalida',
+           'cargar_imagenes', 'cargar_esc10', 'cargar_sonidos', 'leer_audio', 'log_mel', 'dibujar_mel', 'dibujar_onda',
+           'describir', 'base_mini', 'cargar_dibujos', 'escena', 'cargar_fotos', 'cargar_cifar100', 'ImagenInvalida',
            'imagen_de_emoji', 'abrir_imagen']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
@@ -259,6 +259,18 @@ def dibujar_mel(
     mel = np.asarray(mel)
     ax.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=2, extent=(0, len(mel)*SALTO/FRECUENCIA, 0, BANDAS))
     ax.set(title=titulo, xlabel="segundos", ylabel="banda mel")
+    return ax
+
+def dibujar_onda(
+    onda,            # `(n,)`, de -1 a 1
+    ax=None,         # ejes de matplotlib
+    titulo: str = "",
+):                   # los ejes
+    "Dibuja una onda: segundos en horizontal, amplitud en vertical."
+    import matplotlib.pyplot as plt
+    ax = ax or plt.subplots(figsize=(6, 1.2), layout="constrained")[1]
+    ax.plot(np.arange(len(onda))/FRECUENCIA, onda, lw=.3)
+    ax.set(title=titulo, xlabel="segundos", ylabel="amplitud", xlim=(0, len(onda)/FRECUENCIA), ylim=(-1, 1))
     return ax
 
 # %% ../nbs/00_base_de_datos.ipynb #cda5641a

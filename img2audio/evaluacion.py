@@ -228,21 +228,26 @@ def frechet(
     return frechet_gaussianas(a.mean(0), np.cov(a.T), b.mean(0), np.cov(b.T))
 
 # %% ../nbs/05_evaluacion.ipynb #a5702c19
+@dataclass
 class Espacio:
     "Los rasgos de un juez, tipificados y reducidos a sus componentes principales."
-    def __init__(self,
-        juez: Juez,               # ya entrenado
+    juez: Juez   # ya entrenado
+    pca: PCA     # ya ajustada
+
+    @classmethod
+    def ajustar(cls,
+        juez: Juez,
         ondas: list[np.ndarray],  # con las que se ajustan las componentes
         dimensiones: int = 32,
-    ):
-        self.juez = juez
-        self.pca = PCA(dimensiones, random_state=0).fit(self._tipificar(ondas))
-    def _tipificar(self, ondas): return self.juez.modelo[0].transform(self.juez.rasgos(ondas))
+    ) -> "Espacio":
+        "El espacio de unas ondas."
+        return cls(juez, PCA(dimensiones, random_state=0).fit(juez.modelo[0].transform(juez.rasgos(ondas))))
+
     def __call__(self,
         ondas: list[np.ndarray],
     ) -> np.ndarray:              # `(n, dimensiones)`
         "Coordenadas de unas ondas."
-        return self.pca.transform(self._tipificar(ondas))
+        return self.pca.transform(self.juez.modelo[0].transform(self.juez.rasgos(ondas)))
 
 # %% ../nbs/05_evaluacion.ipynb #b9406aa7
 def submuestra(
@@ -675,7 +680,7 @@ def frechet_infinito(
 class Referencia:
     "El primer juez ya entrenado y las estadísticas de unas grabaciones reales."
     juez: Juez
-    espacio: "Espacio"
+    espacio: Espacio
     nube: tuple          # `(μ, Σ)` en el espacio del juez
     clap: tuple          # `(μ, Σ)` de los embeddings de CLAP
     oido: np.ndarray     # `(10, 10)`: por concepto, probabilidades medias que da el juez a grabaciones que no oyó
@@ -701,12 +706,11 @@ def cargar_referencia(
     escala, clasificador = juez.modelo[0], juez.modelo[1]
     escala.mean_, escala.scale_, escala.var_, escala.n_features_in_ = d["escala_media"], d["escala_desv"], d["escala_desv"]**2, len(d["escala_media"])
     clasificador.coef_, clasificador.intercept_, clasificador.classes_ = d["pesos"], d["sesgos"], np.array(json.loads(meta["clases"]))
-    espacio = Espacio.__new__(Espacio)
-    espacio.juez, espacio.pca = juez, PCA(len(d["pca"]))
-    espacio.pca.components_, espacio.pca.mean_, espacio.pca.n_features_in_, espacio.pca.explained_variance_ = d["pca"], d["pca_media"], d["pca"].shape[1], np.ones(len(d["pca"]))
+    pca = PCA(len(d["pca"]))
+    pca.components_, pca.mean_, pca.n_features_in_, pca.explained_variance_ = d["pca"], d["pca_media"], d["pca"].shape[1], np.ones(len(d["pca"]))
     cov = np.zeros([len(d["clap_media"])]*2)
     cov[np.tril_indices(len(cov))] = d["clap_cov"]
-    return Referencia(juez, espacio, (d["nube_media"], d["nube_cov"]), (d["clap_media"], cov + np.tril(cov, -1).T), d["oido"], meta["perfil"])
+    return Referencia(juez, Espacio(juez, pca), (d["nube_media"], d["nube_cov"]), (d["clap_media"], cov + np.tril(cov, -1).T), d["oido"], meta["perfil"])
 
 def crear_referencia(
     juez: Juez, espacio: Espacio,  # ya entrenados

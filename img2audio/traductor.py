@@ -7,7 +7,7 @@ __all__ = ['PERDIDAS', 'PARTES', 'APARTADAS', 'DATOS', 'METRICAS', 'Traductor', 
            'perdida_contrastiva', 'frases_apartadas', 'partir', 'textos_mini', 'dibujos_mini', 'fotos_mini',
            'parejas_web', 'datos_mini', 'datos_mision', 'embeber', 'apilar', 'crear_bases', 'entrenar_traductor',
            'Prueba', 'crear_pruebas', 'sin_red', 'Comparacion', 'comparar', 'dibujar_comparacion', 'con_centro',
-           'medir_brecha', 'TraductorGenerativo', 'entrenar_generativo', 'proponer', 'vecinas']
+           'medir_brecha', 'con_memoria', 'TraductorGenerativo', 'entrenar_generativo', 'proponer', 'vecinas']
 
 # %% ../nbs/03_traductor.ipynb #31691cdb
 import copy, itertools, math, random
@@ -22,6 +22,7 @@ from datasets import Dataset
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from PIL import Image, ImageOps
+from sklearn.cluster import KMeans
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
@@ -37,10 +38,14 @@ class Traductor(ModelMixin, ConfigMixin):
         oculta: int = 512,          # anchura de las dos capas ocultas
         dimension: int = 512,       # de los dos espacios
         normalizar: bool = True,    # normalizar la entrada
+        memoria: int = 0,           # cuántos embeddings de textos recuerda; véase `recordar`
+        temperatura: float = .03,   # con qué soltura se reparte el parecido entre ellos
+        umbral: float = -1.,        # coseno con el recuerdo más cercano por debajo del cual una imagen es ajena a todos
     ):
         super().__init__()
         self.entra, self.media, self.sale = nn.Linear(dimension, oculta), nn.Linear(oculta, oculta), nn.Linear(oculta, dimension)
         self.register_buffer("centro", torch.zeros(dimension))  # media de las entradas de entrenamiento, normalizadas
+        self.register_buffer("recuerdos", torch.zeros(memoria, dimension))
 
     def forward(self,
         clip: torch.Tensor,   # `(n, 512)`
@@ -49,6 +54,19 @@ class Traductor(ModelMixin, ConfigMixin):
         if clip.ndim != 2 or clip.shape[1] != self.config.dimension: raise ValueError(f"Se esperaban embeddings (n, {self.config.dimension}) y llegó {tuple(clip.shape)}.")
         x = F.normalize(clip, dim=1) - self.centro if self.config.normalizar else clip
         return F.normalize(self.sale(F.relu(self.media(F.relu(self.entra(x))))), dim=1)
+
+    def recordar(self,
+        clip: torch.Tensor,   # de imágenes, `(n, 512)`
+    ) -> torch.Tensor:        # `(n, 512)`
+        "Lleva cada imagen adonde están los textos: la media de los de la memoria, pesados por su parecido. Sin memoria, la deja como está."
+        if not len(self.recuerdos): return clip
+        return torch.softmax(F.normalize(clip, dim=1) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
+    def cercania(self,
+        clip: torch.Tensor,   # de imágenes, `(n, 512)`
+    ) -> torch.Tensor:        # `(n,)`, de -1 a 1; sin memoria, 1
+        "Coseno de cada imagen con su recuerdo más cercano."
+        if not len(self.recuerdos): return clip.new_ones(len(clip))
+        return (F.normalize(clip, dim=1) @ F.normalize(self.recuerdos, dim=1).T).amax(1)
 
 # %% ../nbs/03_traductor.ipynb #f15aa567
 def perdida_coseno(
@@ -448,6 +466,23 @@ def medir_brecha(
             for centro, r in dict(textos=red, imágenes=con_centro(red, imagenes)).items():
                 filas += [dict(ruido=ruido, centro=centro, semilla=semilla, conjunto=n, **p.medir(r)) for n, p in pruebas.items()]
     return pd.DataFrame(filas), redes
+
+# %% ../nbs/03_traductor.ipynb #e40b7c98
+def con_memoria(
+    red: Traductor,
+    clip: torch.Tensor,       # de textos, `(n, 512)`
+    k: int = 96,              # racimos
+    temperatura: float = .03,
+    imagenes: torch.Tensor | None = None,  # de los conceptos, `(m, 512)`: se pone el umbral que deja fuera a una de cada veinte
+    semilla: int = 0,
+) -> Traductor:               # una copia
+    "El Traductor, con los centros de `k` racimos de esos textos como memoria. Lanza `ValueError` si hay menos textos que racimos."
+    if len(clip) < k: raise ValueError(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
+    centros = KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_
+    otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura)
+    otra.load_state_dict({**red.state_dict(), "recuerdos": F.normalize(torch.from_numpy(centros).float(), dim=1)})
+    if imagenes is not None: otra.register_to_config(umbral=round(otra.cercania(imagenes).quantile(.05).item(), 4))
+    return otra.eval()
 
 # %% ../nbs/03_traductor.ipynb #3ad8b0f5
 class TraductorGenerativo(ModelMixin, ConfigMixin):
