@@ -58,6 +58,22 @@ export: $(LISTO) ## escribe img2audio/ a partir de los cuadernos
 readme: $(LISTO) ## escribe README.md a partir de nbs/index.ipynb
 	$(BIN)/python herramientas/leeme.py
 
+.PHONY: sitio navegador quarto
+
+quarto:
+	@command -v quarto >/dev/null || { echo "Falta Quarto, 1.4 o posterior. Instálelo desde https://quarto.org/docs/get-started/ y repita «make sitio»." >&2; exit 1; }
+	@v="$$(quarto --version)"; printf '1.4\n%s\n' "$$v" | sort -VC || { echo "Hace falta Quarto 1.4 o posterior, y este es el $$v: https://quarto.org/docs/get-started/" >&2; exit 1; }
+
+# El README va primero: si no fuera más nuevo que el cuaderno, nbdev lo escribiría con Quarto
+sitio: quarto $(LISTO) ## construye el sitio en _docs/ (necesita Quarto)
+	$(BIN)/python herramientas/leeme.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
+
+navegador: ## instala Chromium para las pruebas del navegador (Debian, como root)
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then echo "Ya hay un Chromium."; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium fonts-noto-color-emoji; \
+	else echo "Instale Chromium (en Debian: sudo apt install chromium fonts-noto-color-emoji), o dé su ruta en IMG2AUDIO_NAVEGADOR." >&2; exit 1; fi
+
 hooks: $(LISTO) ## ganchos de nbdev: cuadernos limpios en git y en Jupyter (escribe en ~/.jupyter)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_install_hooks
 

@@ -16,23 +16,26 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "clap": ("CLAP mini", "ClapModel", "clap", "Sonidos y textos en español e inglés, a 512 dimensiones.", f"{SONIDOS}; {TEXTOS}"),
     "audioldm/vae": ("VAE de AudioLDM mini", "AutoencoderKL", "vae", "Del log-mel de 64 bandas a un latente de 8 canales, cuatro veces menor por lado, y vuelta.", SONIDOS),
     "audioldm/vocoder": ("Vocoder de AudioLDM mini", "SpeechT5HifiGan", "vocoder", "Del log-mel a la onda, a 16 kHz.", SONIDOS),
-    "audioldm/unet": ("UNet de AudioLDM mini", "UNet2DConditionModel", "unet", "Quita ruido de los latentes, condicionado por un embedding de CLAP.", SONIDOS),
+    "audioldm/unet": ("UNet de AudioLDM mini", "UNet2DConditionModel", "unet", "Quita ruido de los latentes, condicionado por un embedding de CLAP.", f"{SONIDOS}; {TEXTOS}"),
     "traductor": ("Traductor mini", "Traductor", "traductor", "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.", TEXTOS),
 }
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "clip": "`python -m img2audio.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
-            "y `clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida",
+            "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida, y `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados",
     "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden",
     "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
-                     "hasta 2, y `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada",
+                     "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, y `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración)",
+    "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`",
 }
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
-         "audioldm/vocoder": "- **Aviso:** se empezó con un plan de 1200 pasos con crítico desde el 600; al llegar ahí se siguió sin él, con planes de 1000 pasos y, al acabarlos, de 1600.\n",
-         "audioldm/unet": "- **Aviso:** la última tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720.\n",
+         "audioldm/vocoder": "- **Aviso:** el plan cambió sobre la marcha: de 1200 pasos hasta el 600, de 1000 hasta el 1000, de 1600 hasta el 1600, de 4800 hasta el 2800 y de 3800 desde ahí. La rugosidad entró en la pérdida en el paso 2200, "
+                             "con peso 2, y pesa 8 desde el 2800; los log-mel del VAE son, desde el 2200, los del decodificador afinado.\n",
+         "audioldm/unet": "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600.\n",
          "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas. "
-                 "En la última, se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400.\n"}
+                 "La tercera se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400. La cuarta empezó sin tapar parches, con un plan de 4000 pasos; desde el 600 los tapa, con un plan de 6000, y desde el 2400, de 5000; "
+                 "desde el 2600 ve menos fotografías y más dibujos.\n"}
 
 
 def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: str) -> str:

@@ -465,6 +465,9 @@ def guardar_modelo(
     modelo = modelo.eval().cpu()
     nn.Module.half(modelo).save_pretrained(destino)
     nn.Module.float(modelo)
+    config = json.loads((destino/"config.json").read_text())
+    config.pop("_name_or_path", None)  # de dónde se cargó es cosa de esta máquina
+    (destino/"config.json").write_text(json.dumps(config, indent=2) + "\n")
     if carpeta: (destino/"curva.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
 
 # %% ../nbs/06_miniatura.ipynb #9ff79893
@@ -703,7 +706,7 @@ def lote_ondas(
 def perdida_vocoder(
     vocoder: SpeechT5HifiGan,
     lote,                      # `lote(paso) -> (ondas, mels)`
-    peso_mel: float = 2., peso_rugosidad: float = 2.,
+    peso_mel: float = 2., peso_rugosidad: float = 8.,
 ):                             # `f(paso) -> pérdidas`
     "STFT de varias resoluciones, L1 del log-mel y de su rugosidad."
     aparato = str(vocoder.device).split(":")[0]
@@ -825,10 +828,10 @@ class Album:
         a_tensor = lambda im: torch.from_numpy(np.array(im)).permute(2, 0, 1)/255
         llamar = lambda e: azar.choice(PLANTILLAS["en"]).format(e.replace("_", " "))
         if u < .13 and self.ajenas: return a_tensor(azar.choice(self.cifar[e := azar.choice(self.ajenas)])), llamar(e), [e]
-        if u < .43 and self.fotos: return a_tensor(azar.choice(self.fotos[c := azar.choice(list(self.fotos))])), self.textos([c], azar), [c]
+        if u < .35 and self.fotos: return a_tensor(azar.choice(self.fotos[c := azar.choice(list(self.fotos))])), self.textos([c], azar), [c]
         fondo = None
         if azar.random() < .25 and self.ajenas: fondo = Image.fromarray(azar.choice(self.cifar[azar.choice(self.ajenas)]))
-        if u < .52 and self.otros: return a_tensor(escena([azar.choice(self.otros[e := azar.choice(list(self.otros))])], azar, LADO, fondo)), llamar(e), [e]
+        if u < .44 and self.otros: return a_tensor(escena([azar.choice(self.otros[e := azar.choice(list(self.otros))])], azar, LADO, fondo)), llamar(e), [e]
         clases = azar.sample(CLASES, 2 if azar.random() < .15 else 1)
         return a_tensor(escena([azar.choice(self.dibujos[c]) for c in clases], azar, LADO, fondo)), self.textos(clases, azar), clases
 

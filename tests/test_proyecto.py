@@ -59,7 +59,7 @@ def test_nbdev_lee_la_configuracion():
     cfg = get_config(path=RAIZ)
     assert (cfg.lib_name, cfg.tst_flags, cfg.language) == ('img2audio', 'notest', 'Spanish')
     assert (cfg.nbs_path, cfg.lib_path, cfg.doc_path) == (RAIZ/'nbs', PAQUETE, RAIZ/'_docs')
-    assert cfg.jupyter_hooks and cfg.clean_ids and not cfg.custom_sidebar
+    assert cfg.jupyter_hooks and cfg.clean_ids and cfg.custom_sidebar
 
 
 def test_versiones_fijas():

@@ -1,0 +1,32 @@
+"Dibuja `nbs/tarjeta.png`, la imagen que se ve al compartir un enlace del sitio: un gallo y su sonido, hechos con el perfil mini."
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from img2audio.base_de_datos import dibujar_mel, imagen_de_emoji, log_mel
+from img2audio.integracion import sonorizar
+
+RAIZ = Path(__file__).resolve().parents[1]
+FONDO, TINTA, ACENTO = '#16324f', '#ffffff', '#f2a541'
+
+
+def tarjeta():
+    "La figura, de 1200 × 630 píxeles (lo que piden las tarjetas de Open Graph)."
+    import torch
+    sonido = sonorizar('🐓', semilla=1, progreso=False)
+    fig = plt.figure(figsize=(12, 6.3), dpi=100, facecolor=FONDO)
+    fig.text(.06, .80, 'img2audio', color=TINTA, fontsize=54, fontweight='bold')
+    fig.text(.06, .69, 'De una imagen, su sonido', color=ACENTO, fontsize=26)
+    ax = fig.add_axes((.06, .12, .2625, .5)); ax.axis('off')
+    ax.imshow(imagen_de_emoji('🐓', 300))
+    fig.text(.355, .345, '→', color=ACENTO, fontsize=60, ha='center', va='center')
+    ax = fig.add_axes((.41, .12, .53, .5))
+    dibujar_mel(log_mel(torch.from_numpy(sonido.muestras)), ax)
+    ax.set(title='', xlabel='', ylabel='', xticks=[], yticks=[])
+    fig.text(.06, .045, 'CLIP  ·  Traductor  ·  CLAP  ·  AudioLDM', color=TINTA, fontsize=18)
+    return fig
+
+
+if __name__ == '__main__':
+    tarjeta().savefig(RAIZ/'nbs'/'tarjeta.png', facecolor=FONDO, metadata={'Software': None})
+    print('nbs/tarjeta.png')

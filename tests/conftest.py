@@ -1,0 +1,65 @@
+"Lo que comparten las pruebas del sitio y las del navegador."
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+RAIZ = Path(__file__).resolve().parents[1]
+# Lo que hace nbdev_docs antes de llamar a Quarto. En un solo proceso: torch se importa una vez.
+PREPARAR = """
+if __name__ == '__main__':
+    from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
+    from nbdev.serve import proc_nbs
+    refresh_quarto_yml()
+    nbdev_sidebar.__wrapped__()
+    proc_nbs(n_workers=0)
+"""
+
+
+@dataclass
+class Sitio:
+    "Lo que nbdev le daría a Quarto, y lo que dijo al prepararlo."
+    carpeta: Path  # la copia del proyecto
+    salida: str
+
+    @property
+    def proc(self) -> Path: return self.carpeta/'_proc'
+
+
+@pytest.fixture(scope='session')
+def sitio(tmp_path_factory) -> Sitio:
+    "El sitio, preparado por nbdev en una copia: sin Quarto, sin red y sin tocar el repositorio."
+    copia = tmp_path_factory.mktemp('sitio')
+    for n in ('settings.ini', 'pyproject.toml', '_quarto.yml'): shutil.copy(RAIZ/n, copia/n)
+    shutil.copytree(RAIZ/'nbs', copia/'nbs', symlinks=True, ignore=shutil.ignore_patterns('.ipynb_checkpoints', '__pycache__'))
+    (copia/'preparar.py').write_text(PREPARAR, encoding='utf-8')
+    entorno = {**os.environ, 'HF_HUB_OFFLINE': '1', 'HF_HUB_DISABLE_PROGRESS_BARS': '1', 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg'}
+    r = subprocess.run([sys.executable, 'preparar.py'], cwd=copia, env=entorno, capture_output=True, text=True, encoding='utf-8')
+    if r.returncode: pytest.fail(f'nbdev no puede preparar el sitio:\n{r.stdout[-2000:]}{r.stderr[-6000:]}')
+    return Sitio(copia, r.stdout + r.stderr)
+
+
+def _sin_navegador(motivo: str):
+    "Sin navegador la prueba se salta y lo dice; con `EXIGIR_NAVEGADOR=1`, falla."
+    if os.environ.get('EXIGIR_NAVEGADOR') == '1': pytest.fail(motivo)
+    pytest.skip(motivo)
+
+
+@pytest.fixture(scope='session')
+def navegador():
+    "Chromium sin ventana, sin tráfico de fondo y sin más red que 127.0.0.1."
+    try: from playwright.sync_api import sync_playwright
+    except ImportError: _sin_navegador("Falta playwright: pip install -c constraints.txt -e '.[dev]'")
+    ruta = os.environ.get('IMG2AUDIO_NAVEGADOR') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    if not ruta: _sin_navegador('Falta Chromium: «make navegador», o su ruta en la variable IMG2AUDIO_NAVEGADOR.')
+    opciones = ['--disable-background-networking', '--disable-component-update', '--disable-domain-reliability', '--disable-sync',
+                '--no-first-run', '--no-pings', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-gpu', '--disable-dev-shm-usage']
+    if hasattr(os, 'geteuid') and os.geteuid() == 0: opciones.append('--no-sandbox')  # Chromium no arranca su caja de arena como root
+    with sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=ruta, args=opciones)
+        yield chromium
+        chromium.close()

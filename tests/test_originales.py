@@ -1,0 +1,191 @@
+"Los paquetes originales: lo que no necesita su entorno, siempre; lo demás, donde está (`bash herramientas/entorno_originales.sh`)."
+import ast
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from img2audio import originales as org
+from img2audio.embeddings import PERFILES, CodificadorCLAP
+
+RAIZ = Path(__file__).resolve().parents[1]
+GUION = RAIZ/'herramientas'/'entorno_originales.sh'
+FRASES = ['un perro ladra', 'cae la lluvia', 'el mar, de noche, muy lejos', '']
+
+
+# --- Siempre ---
+
+def test_el_modulo_se_lee_en_los_dos_entornos():
+    "Arriba del todo solo se importa lo que hay en los dos."
+    arriba = ast.parse((RAIZ/'img2audio'/'originales.py').read_text(encoding='utf-8')).body
+    modulos = {a.name for i in arriba if isinstance(i, ast.Import) for a in i.names} | {i.module for i in arriba if isinstance(i, ast.ImportFrom)}
+    assert {m.split('.')[0] for m in modulos} - set(sys.stdlib_module_names) == {'numpy', 'torch', 'safetensors'}
+
+
+def test_requisitos_fijos():
+    lineas = [o for o in (RAIZ/'requirements-originales.txt').read_text(encoding='utf-8').splitlines() if o and not o.startswith('#')]
+    assert not [o for o in lineas if not re.fullmatch(r'[A-Za-z0-9._-]+==[A-Za-z0-9._]+', o)]
+    assert {'numpy==1.23.5', 'librosa==0.9.2', 'torchlibrosa==0.0.9', 'transformers==4.30.2'} <= set(lineas)
+    assert 'laion-clap==1.1.7 audioldm==0.1.1' in GUION.read_text(encoding='utf-8')
+    subprocess.run(['bash', '-n', str(GUION)], check=True)
+
+
+def test_la_costura_en_este_entorno(monkeypatch):
+    "Otro proceso lee el módulo, cumple la orden y devuelve el resultado; y si no puede, se dice qué dijo."
+    monkeypatch.setenv(org.VARIABLE, sys.executable)
+    assert org._pedir('versiones', dict(paquetes=['numpy'])).tolist() == [f'numpy {np.__version__}']
+    with pytest.raises(ChildProcessError, match='paquete-que-no-existe.*entorno_originales.sh'): org._pedir('versiones', dict(paquetes=['paquete-que-no-existe']))
+
+
+def test_sin_entorno(monkeypatch, tmp_path):
+    monkeypatch.setenv(org.VARIABLE, str(tmp_path/'python'))
+    for f in (lambda: org.CodificadorCLAPLaion('x.pt'), lambda: org.AudioLDMOriginal('x.ckpt'), lambda: org.pesos_de_prueba(tmp_path)):
+        with pytest.raises(FileNotFoundError, match='entorno_originales.sh'): f()
+
+
+# --- Donde está el segundo entorno ---
+
+@pytest.fixture(scope='module')
+def aqui(tmp_path_factory) -> Path:
+    "Checkpoints pequeños, al azar, hechos con las clases de los dos paquetes."
+    try: org.python_originales()
+    except FileNotFoundError as e: pytest.skip(str(e))
+    return org.pesos_de_prueba(tmp_path_factory.mktemp('originales'))
+
+
+@pytest.fixture(scope='module')
+def pesos(aqui): return org.leer_pesos(aqui/'clap.pt')
+
+
+@pytest.fixture(scope='module')
+def ckpt(aqui): return org.leer_pesos(aqui/'audioldm.ckpt')
+
+
+@pytest.fixture(scope='module')
+def ondas() -> list[np.ndarray]:
+    t, azar = np.arange(12*16_000)/16_000, np.random.default_rng(0)
+    return [o.astype(np.float32) for o in (.5*np.sin(2*np.pi*440*t), azar.normal(0, .2, len(t)), azar.normal(0, .3, 32_000)*np.exp(-3*t[:32_000]))]
+
+
+@pytest.fixture(scope='module')
+def suyos(aqui, ondas) -> tuple[torch.Tensor, torch.Tensor]:
+    "Los embeddings de `laion_clap`, de las frases y de las ondas."
+    clap = org.CodificadorCLAPLaion(aqui/'clap.pt', str(aqui/'roberta'))
+    assert clap.amodel == 'HTSAT-tiny' and clap.texto([]).shape == clap.audio([]).shape == (0, 512)
+    return clap.texto(FRASES, batch_size=3), clap.audio(ondas, batch_size=2)
+
+
+def nuestro(carpeta) -> CodificadorCLAP:
+    return CodificadorCLAP(replace(PERFILES['mini'], nombre='convertido', clap=str(carpeta)))
+
+
+def test_el_archivo_es_como_los_originales(aqui, pesos):
+    "Con números sueltos de numpy 1, que hacen que `torch.load` a secas lo rechace, y con `module.` en los nombres."
+    with pytest.raises(Exception, match='numpy.core.multiarray.scalar'): torch.load(aqui/'clap.pt', weights_only=True)
+    assert 'audio_branch.tscam_conv.weight' in pesos and all(v.isfinite().all() for v in pesos.values())
+
+
+def test_laion_y_transformers_dan_lo_mismo(aqui, pesos, ondas, suyos, tmp_path):
+    textos, sonidos = suyos
+    clap = nuestro(org.guardar_clap(pesos, tmp_path, str(aqui/'roberta')))
+    assert (clap.texto(FRASES) - textos).abs().max() < 1e-4
+    assert (clap.audio(ondas) - sonidos).abs().max() < 1e-4
+    for e in suyos: assert torch.cdist(e, e, p=float('inf')).fill_diagonal_(9).min() > 1e-2  # y no porque todo dé igual
+
+
+@pytest.mark.parametrize('a,b', [('query', 'key'), ('layernorm_before', 'layernorm_after'), ('running_mean', 'running_var'), ('audio_projection.linear1.bias', 'audio_projection.linear2.bias')])
+def test_la_comparacion_ve_un_peso_cambiado_de_sitio(pesos, ondas, suyos, aqui, tmp_path, a, b):
+    clap = nuestro(org.guardar_clap(pesos, tmp_path, str(aqui/'roberta')))
+    bien = clap.modelo.state_dict()
+    de_audio = [k for k in bien if 'audio' in k and a in k]
+    clap.modelo.load_state_dict({k: bien[k.replace(a, '#').replace(b, a).replace('#', b)] if 'audio' in k else bien[k] for k in bien})
+    assert de_audio and (clap.audio(ondas) - suyos[1]).abs().max() > 1e-3
+
+
+def test_de_transformers_a_laion(aqui, pesos, ondas, tmp_path):
+    "Un `ClapModel`, tocado aquí y escrito como lo guarda `laion_clap`, da allí lo mismo."
+    modelo = org.a_transformers(pesos)
+    vuelta = org.a_laion(modelo)
+    assert vuelta.keys() == {k for k in pesos if not org._sobra(k)} and all(torch.equal(v, pesos[k]) for k, v in vuelta.items())
+    with torch.no_grad():
+        for p in modelo.parameters(): p.add_(.02*torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
+    torch.save(dict(epoch=1, state_dict=org.a_laion(modelo)), tmp_path/'nuestro.pt')
+    suyo, tok = org.CodificadorCLAPLaion(tmp_path/'nuestro.pt', str(aqui/'roberta')), str(aqui/'roberta')
+    clap = nuestro(org.guardar_clap(org.a_laion(modelo), tmp_path/'carpeta', tok))
+    assert (suyo.texto(FRASES) - clap.texto(FRASES)).abs().max() < 1e-4
+    assert (suyo.audio(ondas[1:2]) - clap.audio(ondas[1:2])).abs().max() < 1e-4
+
+
+def test_laion_rechaza(aqui, ondas, tmp_path):
+    clap = org.CodificadorCLAPLaion(aqui/'clap.pt', str(aqui/'roberta'))
+    with pytest.raises(TypeError, match='lista de textos'): clap.texto('un perro')
+    with pytest.raises(TypeError, match='lista de ondas'): clap.audio(ondas[0])
+    with pytest.raises(ValueError, match='batch_size'): clap.texto(FRASES, batch_size=0)
+    with pytest.raises(ValueError, match='frecuencia'): clap.audio(ondas, frecuencia=0)
+    with pytest.raises(FileNotFoundError, match='no_esta.pt'): org.CodificadorCLAPLaion(tmp_path/'no_esta.pt')
+    (tmp_path/'cortado.pt').write_bytes((aqui/'clap.pt').read_bytes()[:10_000_000])
+    with pytest.raises(ValueError, match='cortado'): org.CodificadorCLAPLaion(tmp_path/'cortado.pt')
+    clap.tokenizer = str(tmp_path/'no_hay_tokenizer')
+    with pytest.raises(ChildProcessError, match='no pudo'): clap.texto(FRASES)
+
+
+def test_el_clap_de_audioldm(pesos, ckpt, suyos):
+    "El que lleva dentro es el mismo, y su condición nula es el texto vacío de `laion_clap`."
+    dentro = org.clap_de_audioldm(ckpt)
+    assert dentro.keys() == pesos.keys() and all(torch.equal(v, pesos[k]) for k, v in dentro.items())
+    assert (org.condicion_nula(ckpt) - suyos[0][3:]).abs().max() < 1e-5
+
+
+@pytest.fixture(scope='module')
+def audioldm(aqui): return org.AudioLDMOriginal(aqui/'audioldm.ckpt')
+
+
+def test_la_imagen_cambia_el_sonido_y_la_semilla_lo_repite(audioldm):
+    corto = dict(perfil='mini', segundos=1., pasos=5)
+    gallo, gallo_1, mar = org.sonorizar_audioldm(['🐓', '🐓', '🌊'], audioldm, **corto)
+    mar_0, gallo_otra_vez = org.sonorizar_audioldm(['🌊'], audioldm, **corto)[0], org.sonorizar_audioldm('🐓', audioldm, **corto)
+    assert [len(s.muestras) for s in (gallo, mar)] == [16_000]*2 and [s.semilla for s in (gallo, gallo_1, mar)] == [0, 1, 2]
+    np.testing.assert_allclose(gallo.muestras, gallo_otra_vez.muestras, atol=1e-6)
+    fuerza = gallo.muestras.std()
+    assert fuerza > 1e-3
+    for otro in (gallo_1, mar_0): assert np.abs(gallo.muestras - otro.muestras).mean() > .02*fuerza
+    assert np.abs(mar.muestras - mar_0.muestras).mean() > .02*fuerza  # la tercera de la lista, con la semilla 2
+    assert org.sonorizar_audioldm([], audioldm, **corto) == []
+
+
+def test_los_dos_programas_dan_la_misma_onda(aqui, audioldm, ckpt, tmp_path):
+    "El archivo original en `audioldm`, y convertido en nuestra tubería; con guía, y sin ruido por el camino."
+    from diffusers import DDIMScheduler
+    from img2audio.integracion import cargar_tuberia
+    clap = org.guardar_clap(org.clap_de_audioldm(ckpt), tmp_path/'clap', str(aqui/'roberta'))
+    tuberia = cargar_tuberia(replace(PERFILES['mini'], nombre='original', clap=str(clap), audioldm=str(org.guardar_audioldm(ckpt, tmp_path/'audioldm'))))
+    tuberia.scheduler = DDIMScheduler.from_pretrained(tmp_path/'audioldm'/'scheduler')
+    tuberia.set_progress_bar_config(disable=True)
+    e = tuberia.condicion_imagen('🌧').clone()
+    suya = audioldm(e, segundos=1.28, pasos=5, semilla=3, eta=0.)[0]
+    torch.manual_seed(3)
+    torch.randn(1, 8, 256, 16)  # lo que gasta audioldm en codificar un espectrograma que no usa
+    nuestra = tuberia(prompt_embeds=e, segundos=1.28, pasos=5, guia=2.5, latents=torch.randn(1, 8, 32, 16))[0]
+    assert suya.muestras.std() > 1e-3
+    assert np.abs(suya.muestras - nuestra.muestras).max() < 1e-3*suya.muestras.std()
+
+
+def test_audioldm_rechaza(aqui, audioldm, ckpt, tmp_path):
+    e = torch.nn.functional.normalize(torch.randn(1, 512), dim=1)
+    for opciones, dice in ((dict(pasos=3), 'dividir a 1000'), (dict(pasos=1000), 'no pasar de 500'), (dict(segundos=0), 'duración'), (dict(nulo=e[0]), r'\(512,\)')):
+        with pytest.raises(ValueError, match=dice): audioldm(e, **opciones)
+    for malo, dice in ((e[0], r'\(512,\)'), (e[:, :9], r'\(1, 9\)'), (e*float('nan'), 'no son números')):
+        with pytest.raises(ValueError, match=dice): audioldm(malo)
+    with pytest.raises(ValueError, match='no son de un AudioLDM'): org.AudioLDMOriginal(aqui/'clap.pt')
+    with pytest.raises(FileNotFoundError): org.sonorizar_audioldm('🐓', tmp_path/'no_esta.ckpt', 'mini')
+    save_file({k: v.contiguous() for k, v in ckpt.items() if not k.startswith('cond_stage_model.')}, tmp_path/'sin_clap.safetensors')
+    sin_clap = org.AudioLDMOriginal(tmp_path/'sin_clap.safetensors')
+    with pytest.raises(ValueError, match='dé la condición nula'): sin_clap(e)
+    assert sin_clap.nulo is None and sin_clap(e, segundos=.3, pasos=1, guia=1)[0].muestras.shape == (4800,)
