@@ -119,7 +119,7 @@ def principal(
     n: Param("Cuántas partes", int) = 1,
     i: Param("Qué parte se extrae, de 0 a n - 1", int) = 0,
     tabla: Param("mini, audiocaps, o un .parquet o .csv con columna caption", str) = "mini",
-    perfil: Param("Perfil de modelos: mini o base", str) = "mini",
+    perfil: Param("Perfil de modelos: mini, base, base-m, base-l, o una carpeta", str) = "mini",
     destino: Param("Parquet con la tabla reunida (si no se dice, CARPETA/embeddings.parquet)", str) = "",
 ):
     "Extrae una parte de los embeddings de una tabla, o reúne las partes."

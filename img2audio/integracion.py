@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DiffusionPipeline, DDIMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.utils.torch_utils import randn_tensor
 from fastcore.basics import patch
-from fastcore.script import Param, call_parse
+from fastcore.script import Param, call_parse, store_true
 from PIL import Image
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelWithProjection, ClapTextModelWithProjection, SpeechT5HifiGan
 
@@ -65,7 +65,7 @@ def cargar_tuberia(
     dtype: torch.dtype = torch.float32,
 ) -> TuberiaImg2Audio:
     "La tubería de un perfil, lista para generar; se carga una vez. Lanza `ValueError` si el perfil no existe."
-    return _cargar(cargar_perfil(perfil), dispositivo, dtype)
+    return _cargar(cargar_perfil(perfil, con_traductor=True), dispositivo, dtype)
 
 @lru_cache(maxsize=2)
 def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype) -> TuberiaImg2Audio:
@@ -511,11 +511,12 @@ def ejecutar(
     negativo: str | None = None,
     elegir: int = 1,       # cuántos se generan para quedarse con uno
     progreso: bool = True,
+    permitir_red_local: bool = False,  # que la URL pueda ser de esta máquina o de su red
 ) -> None:
     "Lo que hace la orden `img2audio`: comprueba, genera, guarda y dice dónde."
     if Path(salida).suffix.lstrip(".").lower() not in FORMATOS: raise ValueError(f"No sé escribir «{salida}»; use una extensión de {', '.join(FORMATOS)}.")
     if imagen is None and texto is None: raise ValueError("Diga qué sonorizar: una imagen, --texto o ambos. Con --help, la ayuda.")
-    if imagen is not None: imagen_abierta = abrir_imagen(imagen)
+    if imagen is not None: imagen_abierta = abrir_imagen(imagen, permitir_red_local=permitir_red_local)
     with warnings.catch_warnings(record=True) as avisos:
         warnings.simplefilter("always", ImagenAjena)
         sonido = sonorizar(imagen_abierta if imagen else None, texto, perfil, segundos, pasos, guia, semilla, peso_texto, progreso, texto_negativo=negativo, elegir_mejor_de=elegir)
@@ -543,14 +544,15 @@ def principal(
     pasos: Param("Pasos de la difusión", int) = PASOS,
     guia: Param("Guía sin clasificador; 1, ninguna", float) = GUIA,
     semilla: Param("Semilla: la misma da el mismo sonido", int) = 0,
-    perfil: Param("Perfil de modelos: mini o base", str) = "mini",
+    perfil: Param("Perfil de modelos: mini, base, base-m, base-l, o una carpeta", str) = "mini",
     lamina: Param("PNG con la imagen, el espectrograma y las descripciones más cercanas", str) = "",
     negativo: Param("Descripción de lo que no debe sonar; pide una guía mayor que 1", str) = "",
     elegir: Param("Cuántos sonidos generar para quedarse con el que mejor responde a lo pedido", int) = 1,
+    permitir_red_local: Param("Abrir también URL de esta máquina o de su red", store_true) = False,
 ):
     "Pone sonido a una imagen."
     from img2audio import integracion
-    try: integracion.ejecutar(imagen or None, o, texto or None, peso_texto, segundos, pasos, guia, semilla, perfil, lamina, negativo or None, elegir)
+    try: integracion.ejecutar(imagen or None, o, texto or None, peso_texto, segundos, pasos, guia, semilla, perfil, lamina, negativo or None, elegir, permitir_red_local=permitir_red_local)
     except (ValueError, OSError) as e:
         print(f"img2audio: {e}", file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,7 @@ RAIZ = Path(__file__).resolve().parents[1]
 PAQUETE = RAIZ/'img2audio'
 CUADERNOS = sorted((RAIZ/'nbs').glob('*.ipynb'))
 MIB = 2**20
-IGNORADOS = {'.git', '.venv', '__pycache__', '.pytest_cache', '.ipynb_checkpoints', 'salida', 'build', 'dist', '_docs', '_proc'}
+IGNORADOS = {'.venv-originales', '.git', '.venv', '__pycache__', '.pytest_cache', '.ipynb_checkpoints', 'salida', 'build', 'dist', '_docs', '_proc'}
 
 
 def ficheros() -> list[Path]:
