@@ -7,7 +7,7 @@ __all__ = ['CANALES', 'ANTES', 'CLIP_PIXELES', 'PATRONES', 'GB', 'NECESARIO', 'c
            'misma_torre', 'unir_clap', 'entrenar_traductor_de', 'descargar_perfil', 'ejecutar_base', 'principal']
 
 # %% ../nbs/09_perfil_base.ipynb #6fb235c0
-import hashlib, json, os, re, shutil, sys, time
+import hashlib, json, os, re, shutil, time
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -376,10 +376,4 @@ def principal(
 ):
     "Trae los modelos del perfil base, o construye unos de su tamaño con pesos al azar."
     from img2audio import base
-    try: base.ejecutar_base(orden, destino, perfil, tamano)
-    except (ValueError, OSError) as e:
-        print(f"img2audio.base: {e}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("img2audio.base: interrumpido; la próxima vez sigue donde iba", file=sys.stderr)
-        sys.exit(130)
+    with errores_en_claro("img2audio.base", "interrumpido; la próxima vez sigue donde iba"): base.ejecutar_base(orden, destino, perfil, tamano)

@@ -10,10 +10,10 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'leer_tabla', 'cargar_audiocaps', 'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones',
            'cargar_imagenes', 'cargar_esc10', 'cargar_sonidos', 'SonidoInvalido', 'leer_audio', 'log_mel',
            'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini', 'cargar_dibujos', 'escena', 'cargar_fotos',
-           'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen']
+           'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen', 'errores_en_claro']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import csv, gzip, io, os, random, re, unicodedata, warnings, zlib
+import contextlib, csv, gzip, io, os, random, re, sys, unicodedata, warnings, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -660,3 +660,19 @@ def abrir_imagen(
     except UnidentifiedImageError as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: no lo es, o no es de un formato conocido ({', '.join(TIPOS_IMAGEN)}).") from e
     except Image.DecompressionBombError as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: tiene demasiados píxeles.") from e
     except Exception as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: está dañada ({_corto(e) or type(e).__name__}).") from e  # Pillow tropieza de muchas maneras
+
+# %% ../nbs/00_base_de_datos.ipynb #00e77002
+@contextlib.contextmanager
+def errores_en_claro(
+    orden: str,                       # con qué nombre se presenta
+    interrumpido: str | None = None,  # qué dice si se interrumpe con Ctrl-C; si no se da, la interrupción sigue su curso
+):
+    "Dentro, un `ValueError` o un `OSError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
+    try: yield
+    except (ValueError, OSError) as e: mensaje, estado = e, 2
+    except KeyboardInterrupt:
+        if interrumpido is None: raise
+        mensaje, estado = interrumpido, 130
+    else: return
+    print(f"{orden}: {mensaje}", file=sys.stderr)
+    sys.exit(estado)

@@ -6,7 +6,6 @@
 __all__ = ['parte_de', 'ruta_parte', 'extraer_parte', 'guardar_tabla', 'reunir', 'abrir_tabla', 'ejecutar_escala', 'principal']
 
 # %% ../nbs/08_a_escala.ipynb #e3461ebe
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -124,7 +123,4 @@ def principal(
 ):
     "Extrae una parte de los embeddings de una tabla, o reúne las partes."
     from img2audio import escala
-    try: escala.ejecutar_escala(orden, carpeta, n, i, tabla, perfil, destino)
-    except (ValueError, OSError) as e:
-        print(f"img2audio.escala: {e}", file=sys.stderr)
-        sys.exit(2)
+    with errores_en_claro("img2audio.escala"): escala.ejecutar_escala(orden, carpeta, n, i, tabla, perfil, destino)

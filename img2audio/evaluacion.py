@@ -409,7 +409,7 @@ def dibujos_de_prueba(
 # %% ../nbs/05_evaluacion.ipynb #rar00002
 def _a_lapiz(dibujo: Image.Image, azar: random.Random) -> Image.Image:
     "Los bordes del dibujo, en gris sobre papel con grano."
-    gris = Image.alpha_composite(Image.new("RGBA", dibujo.size, "white"), dibujo).convert("L")
+    gris = abrir_imagen(dibujo).convert("L")
     trazo = 255 - np.asarray(ImageOps.autocontrast(gris.filter(ImageFilter.FIND_EDGES).filter(ImageFilter.GaussianBlur(.6))), float)*.8
     grano = np.random.default_rng(azar.randrange(2**32)).normal(0, 10, trazo.shape)
     return Image.fromarray((np.minimum(trazo, 240) + grano).clip(0, 255).astype(np.uint8)).convert("RGB")
@@ -425,7 +425,7 @@ def _recargado(dibujo: Image.Image, azar: random.Random) -> Image.Image:
 
 def _con_rotulo(dibujo: Image.Image, azar: random.Random) -> Image.Image:
     "El dibujo con un rótulo que lo tapa en parte."
-    lienzo = Image.alpha_composite(Image.new("RGBA", dibujo.size, "white"), dibujo).convert("RGB")
+    lienzo = abrir_imagen(dibujo)
     y = azar.randrange(dibujo.height - 22)
     d = ImageDraw.Draw(lienzo)
     d.rectangle([0, y, dibujo.width, y + 20], fill=azar.choice(["black", "white", "yellow"]))

@@ -552,10 +552,5 @@ def principal(
 ):
     "Pone sonido a una imagen."
     from img2audio import integracion
-    try: integracion.ejecutar(imagen or None, o, texto or None, peso_texto, segundos, pasos, guia, semilla, perfil, lamina, negativo or None, elegir, permitir_red_local=permitir_red_local)
-    except (ValueError, OSError) as e:
-        print(f"img2audio: {e}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("img2audio: interrumpido", file=sys.stderr)
-        sys.exit(130)
+    with errores_en_claro("img2audio", "interrumpido"):
+        integracion.ejecutar(imagen or None, o, texto or None, peso_texto, segundos, pasos, guia, semilla, perfil, lamina, negativo or None, elegir, permitir_red_local=permitir_red_local)

@@ -16,7 +16,7 @@ __all__ = ['EXTRA', 'FRASES', 'OSCILADORES', 'CODOS', 'LADO', 'PLANTILLAS', 'DIF
            'leer_curva', 'entrenar_uno', 'principal']
 
 # %% ../nbs/06_miniatura.ipynb #995e9cd6
-import contextlib, json, math, os, random, sys, time
+import contextlib, json, math, os, random, time
 from pathlib import Path
 
 import numpy as np
@@ -187,17 +187,20 @@ def _azar(n: int, k: int) -> list[int]:
     "k índices al azar menores que n, del azar de torch (que el bucle siembra en cada paso)."
     return torch.randint(n, (k,)).tolist()
 
+def _por_clase(clips: list[dict]) -> list[list[dict]]:
+    "Los clips de cada clase, juntos."
+    return [[x for x in clips if x["clase"] == c] for c in dict.fromkeys(x["clase"] for x in clips)]
+
 def lote_mel(
     clips: list[dict],
     n: int,            # recortes
     tramas: int,
 ) -> torch.Tensor:     # `(n, 1, tramas, 64)`
     "Un lote de recortes log-mel, con la misma probabilidad para cada clase y una ganancia al azar."
-    por_clase = {c: [x["mel"] for x in clips if x["clase"] == c] for c in dict.fromkeys(x["clase"] for x in clips)}
+    grupos = _por_clase(clips)
     mels = []
-    for k in _azar(len(por_clase), n):
-        grupo = list(por_clase.values())[k]
-        mel = grupo[_azar(len(grupo), 1)[0]]
+    for k in _azar(len(grupos), n):
+        mel = grupos[k][_azar(len(grupos[k]), 1)[0]]["mel"]
         mels.append(recorte(mel, tramas, _azar(len(mel), 1)[0]))
     ganancia = torch.empty(n, 1, 1).uniform_(-1.2, .35)
     return (torch.stack(mels) + ganancia).clamp(min=math.log(1e-5))[:, None]
@@ -586,9 +589,7 @@ def afinar_decodificador(
     vae.requires_grad_(False).decoder.requires_grad_(True)
     media = entrenar(carpeta, dict(vae=vae), dict(vae=perdida_decodificador(vae, lambda p: lote_mel(clips, n, tramas))),
                      pasos, 2e-4, semilla, ema=.99, al_guardar=_medir_vae(validacion), cada=min(100, pasos))
-    antes = (Path(destino)/"vae"/"curva.jsonl").read_text()
     guardar_modelo(media, Path(destino)/"vae")
-    (Path(destino)/"vae"/"curva.jsonl").write_text(antes)
     (Path(destino)/"vae"/"curva_afinado.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
 
 # %% ../nbs/06_miniatura.ipynb #dfe28354
@@ -623,8 +624,8 @@ def _sembrar_onda(vocoder: SpeechT5HifiGan) -> None:
     "Pone en la capa que da el salto un oscilador por canal, con ventana de Hann. Sale por parejas de canales de signo contrario, para que las no linealidades no lo tuerzan."
     salto = vocoder.upsampler[1]
     n, c, k = salto.weight.shape
-    fase = 2*math.pi*torch.rand(n)
-    fase[79:] = fase[:n - 79] + math.pi/2
+    fase, tonos = 2*math.pi*torch.rand(n), len(OSCILADORES.unique())
+    fase[tonos:] = fase[:n - tonos] + math.pi/2
     t = (torch.arange(k) - (k - 1)/2)/FRECUENCIA
     onda = torch.hann_window(k)*torch.cos(2*math.pi*OSCILADORES[:, None]*t + fase[:, None])
     reparto = 1 + .5*torch.randn(n, c//2)
@@ -691,8 +692,8 @@ def lote_ondas(
     borrosos: float = .5,                # qué fracción de los log-mel son los que deja el VAE, si los hay
 ) -> tuple[torch.Tensor, torch.Tensor]:  # ondas `(n, tramas*160)`, log-mel `(n, tramas, 64)`
     "Un lote de trozos de onda con su log-mel, con la misma probabilidad para cada clase y buscando trozos que no sean silencio."
-    por_clase = {c: [x for x in clips if x["clase"] == c] for c in dict.fromkeys(x["clase"] for x in clips)}
-    elegidos = [(g := por_clase[list(por_clase)[k]])[_azar(len(g), 1)[0]] for k in _azar(len(por_clase), n)]
+    grupos = _por_clase(clips)
+    elegidos = [grupos[k][_azar(len(grupos[k]), 1)[0]] for k in _azar(len(grupos), n)]
     trozo = lambda c, i: np.take(c["onda"], np.arange(i*SALTO, (i + tramas)*SALTO), mode="wrap")
     fuerte = lambda c: max(_azar(len(c["mel"]), 3 if torch.rand(()) < .8 else 1), key=lambda i: float(np.square(trozo(c, i)).mean()))
     inicios, ganancia = [fuerte(c) for c in elegidos], torch.empty(n, 1).uniform_(.25, 1.2)
@@ -1116,8 +1117,5 @@ def principal(
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     from img2audio import miniatura
-    try:
+    with errores_en_claro("img2audio.miniatura"):
         for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None)
-    except (ValueError, OSError) as e:
-        print(f"img2audio.miniatura: {e}", file=sys.stderr)
-        sys.exit(2)
