@@ -20,11 +20,11 @@ SIN_RED := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_
 # Dos cuadernos a la vez, un hilo cada uno
 PRUEBAS := $(SIN_RED) TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: ayuda help entorno demo test lab export readme hooks fijar limpiar
+.PHONY: ayuda help entorno demo test lab app galeria captura export readme hooks fijar limpiar
 
 ayuda help: ## enumera las órdenes
 	@echo "Órdenes de img2audio:"
-	@grep -hE '^[a-z][a-z ]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z ]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r n t; do printf '  make %-12s %s\n' "$$n" "$$t"; done
+	@grep -hE '^[a-z][a-z -]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z -]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r n t; do printf '  make %-18s %s\n' "$$n" "$$t"; done
 
 entorno: $(LISTO) ## crea .venv con las versiones de constraints.txt
 
@@ -34,7 +34,7 @@ $(LISTO): constraints.txt settings.ini
 	  "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Hace falta Python 3.11 o posterior: make PYTHON=/ruta/a/python3.11" >&2; exit 1; }; \
 	  "$(PYTHON)" -m venv $(VENV); fi
 	$(BIN)/python -m pip install -q --retries 1 --no-deps --extra-index-url $(INDICE_TORCH) -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,escala]'
 	@touch $@
 
 demo: $(LISTO) ## sonoriza una imagen: make demo IMAGEN=foto.jpg
@@ -49,14 +49,45 @@ test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
 	$(PRUEBAS) $(BIN)/python -m pytest tests/
 
+.PHONY: entorno-originales test-originales
+
+# laion_clap y audioldm no caben en .venv (piden numpy 1): tienen su entorno, y make test no lo necesita
+LISTO_ORIGINALES := .venv-originales/.listo
+
+entorno-originales: $(LISTO_ORIGINALES) ## crea .venv-originales, para laion_clap y audioldm (en Debian, mejor como root)
+
+$(LISTO_ORIGINALES): requirements-originales.txt herramientas/entorno_originales.sh
+	bash herramientas/entorno_originales.sh
+	@touch $@
+
+test-originales: $(LISTO) $(LISTO_ORIGINALES) ## prueba los paquetes originales en su entorno
+	$(PRUEBAS) EXIGIR_ORIGINALES=1 $(BIN)/python -m pytest tests/test_originales.py
+
 lab: $(LISTO) ## abre JupyterLab en los cuadernos
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab nbs/
+
+app: $(LISTO) ## abre la aplicación en el navegador
+	$(BIN)/img2audio_app
+
+galeria: $(LISTO) ## rehace la galería, nbs/12_galeria.ipynb, con los pesos del paquete
+	$(SIN_RED) OMP_NUM_THREADS=1 $(BIN)/python herramientas/ejecutar.py 12_galeria
+
+captura: $(LISTO) ## rehace nbs/aplicacion.png, la captura de la aplicación (necesita Chromium)
+	EXIGIR_NAVEGADOR=1 CAPTURAS=capturas $(PRUEBAS) $(BIN)/python -m pytest tests/test_aplicacion.py -k voila
+	cp capturas/aplicacion.png nbs/aplicacion.png
 
 export: $(LISTO) ## escribe img2audio/ a partir de los cuadernos
 	$(BIN)/nbdev_export
 
 readme: $(LISTO) ## escribe README.md a partir de nbs/index.ipynb
 	$(BIN)/python herramientas/leeme.py
+
+.PHONY: auditar
+
+# En un entorno propio, para que sus requisitos no muevan los nuestros. Pregunta a pypi.org por cada versión de constraints.txt
+auditar: ## busca fallos de seguridad conocidos en las versiones fijadas (necesita red)
+	@[ -x build/auditar/bin/pip-audit ] || { "$(PYTHON)" -m venv build/auditar && build/auditar/bin/python -m pip install -q pip-audit==2.9.0; }
+	build/auditar/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 .PHONY: sitio navegador quarto
 
@@ -69,10 +100,12 @@ sitio: quarto $(LISTO) ## construye el sitio en _docs/ (necesita Quarto)
 	$(BIN)/python herramientas/leeme.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
 
-navegador: ## instala Chromium para las pruebas del navegador (Debian, como root)
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then echo "Ya hay un Chromium."; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium fonts-noto-color-emoji; \
-	else echo "Instale Chromium (en Debian: sudo apt install chromium fonts-noto-color-emoji), o dé su ruta en IMG2AUDIO_NAVEGADOR." >&2; exit 1; fi
+navegador: ## instala Chromium y pandoc, para las pruebas del sitio (Debian, como root)
+	@falta=""; command -v chromium chromium-browser google-chrome >/dev/null || falta="chromium fonts-noto-color-emoji"; \
+	command -v pandoc >/dev/null || falta="$$falta pandoc"; \
+	if [ -z "$$falta" ]; then echo "Ya están Chromium y pandoc."; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $$falta; \
+	else echo "Instale $$falta (en Debian: sudo apt install $$falta). La ruta de otro navegador se da en IMG2AUDIO_NAVEGADOR." >&2; exit 1; fi
 
 hooks: $(LISTO) ## ganchos de nbdev: cuadernos limpios en git y en Jupyter (escribe en ~/.jupyter)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_install_hooks

@@ -10,10 +10,11 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'leer_tabla', 'cargar_audiocaps', 'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones',
            'cargar_imagenes', 'cargar_esc10', 'cargar_sonidos', 'SonidoInvalido', 'leer_audio', 'log_mel',
            'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini', 'cargar_dibujos', 'escena', 'cargar_fotos',
-           'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen', 'errores_en_claro']
+           'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen', 'errores_en_claro', 'de_una_vez',
+           'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import contextlib, csv, gzip, io, os, random, re, sys, unicodedata, warnings, zlib
+import contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, sys, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -54,11 +55,10 @@ SUMA_ESC50 = "805afc618aff80eff0641d51311647871fead5807da68bb18e43a27db47a79ce" 
 def descargar(
     url: str,             # dirección pública
     suma: str | None,     # SHA-256 esperado, en hexadecimal; `None` si quien lo publica no la da
-    procesador=None,      # por ejemplo `pooch.Unzip()`
-) -> str | list[str]:     # ruta del fichero en la caché, o rutas de lo descomprimido
+) -> str:                 # ruta del fichero en la caché
     "Descarga `url` a la caché del usuario, una sola vez, y comprueba su suma si la hay (lo hace `pooch`)."
     import pooch
-    try: return pooch.retrieve(url, known_hash=suma and f"sha256:{suma}", path=pooch.os_cache("img2audio"), processor=procesador, progressbar=True)
+    try: return pooch.retrieve(url, known_hash=suma and f"sha256:{suma}", path=pooch.os_cache("img2audio"), progressbar=True)
     except (OSError, ValueError) as e:
         raise ConnectionError(f"No se pudo descargar {url}: {e}. Compruebe la red, o ponga los datos en una carpeta "
                               "y señálela con la variable IMG2AUDIO_DATOS.") from e
@@ -205,12 +205,16 @@ def cargar_descripciones(
 def cargar_imagenes(
     carpeta: str | Path,  # se mira también en sus subcarpetas
 ) -> Dataset:             # columnas `id`, `archivo`, `caption` (vacía si no hay `.txt`)
-    "Las imágenes de una carpeta. Lanza `FileNotFoundError` si no hay ninguna."
+    "Las imágenes de una carpeta. Lanza `FileNotFoundError` si no hay ninguna, y `TablaInvalida` si un `.txt` no es UTF-8."
     carpeta, tipos = Path(carpeta), {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
     rutas = sorted(f for f in carpeta.rglob("*") if f.suffix.lower() in tipos)
     if not rutas: raise FileNotFoundError(f"No hay imágenes en {carpeta}; se buscan {', '.join(sorted(tipos))}.")
-    pie = lambda f: f.with_suffix(".txt").read_text(encoding="utf-8").strip() if f.with_suffix(".txt").exists() else ""
-    return Dataset.from_list([dict(id=f.relative_to(carpeta).as_posix(), archivo=str(f), caption=pie(f)) for f in rutas])
+    return Dataset.from_list([dict(id=f.relative_to(carpeta).as_posix(), archivo=str(f), caption=_pie(f.with_suffix(".txt"))) for f in rutas])
+
+def _pie(txt: Path) -> str:
+    "El texto que acompaña a una imagen, o nada."
+    try: return txt.read_text(encoding="utf-8-sig").strip() if txt.exists() else ""
+    except UnicodeDecodeError as e: raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son. ¿Se guardó con otra codificación?") from e
 
 # %% ../nbs/00_base_de_datos.ipynb #2cdf1099
 def cargar_esc10(
@@ -230,8 +234,11 @@ def cargar_esc10(
 def _esc10_descargado(
 ) -> list[tuple[str, str]]:  # (archivo, clase)
     "ESC-10 dentro del archivo de ESC-50, con los nombres de clase del proyecto."
-    import pooch
-    rutas = {Path(r).name: r for r in descargar(ESC50, SUMA_ESC50, pooch.Unzip())}
+    archivo = descargar(ESC50, SUMA_ESC50)
+    carpeta = Path(f"{archivo}.unzip")
+    if not carpeta.is_dir():
+        with de_una_vez(carpeta) as d, zipfile.ZipFile(archivo) as z: z.extractall(d)
+    rutas = {f.name: str(f) for f in carpeta.rglob("*")}
     meta = pd.read_csv(rutas["esc50.csv"]).query("esc10")
     nombres = dict(dog="dog_bark", crying_baby="baby_cry", sneezing="person_sneeze", crackling_fire="fire_crackling")
     return [(rutas[f], nombres.get(c, c)) for f, c in zip(meta.filename, meta.category)]
@@ -292,8 +299,9 @@ def _filtros_mel() -> torch.Tensor:
 def log_mel(
     onda: torch.Tensor,  # `(..., n)` a 16 kHz
 ) -> torch.Tensor:       # `(..., n // 160, 64)`
-    "Espectrograma log-mel como el de AudioLDM: natural, de magnitud, tiempo × bandas."
+    "Espectrograma log-mel como el de AudioLDM: natural, de magnitud, tiempo × bandas. Lanza `ValueError` si la onda es demasiado corta."
     forma, margen = onda.shape[:-1], (VENTANA - SALTO)//2
+    if onda.shape[-1] <= margen: raise ValueError(f"Un espectrograma pide al menos {margen + 1} muestras, y la onda tiene {onda.shape[-1]}.")
     onda = torch.nn.functional.pad(onda.reshape(-1, 1, onda.shape[-1]), (margen, margen), mode="reflect").squeeze(1)
     espectro = torch.stft(onda, VENTANA, SALTO, window=torch.hann_window(VENTANA, device=onda.device), center=False, return_complex=True)
     mel = _filtros_mel().to(onda.device) @ torch.sqrt(espectro.abs()**2 + 1e-9)
@@ -327,33 +335,47 @@ def dibujar_onda(
 
 # %% ../nbs/00_base_de_datos.ipynb #cda5641a
 SUJETOS = dict(
-    dog_bark=dict(es=["un perro ladra", "unos perros ladran", "un perro ladrando", "ladridos de perro", "un cachorro ladra", "el ladrido de un perro", "perro"],
-                  en=["a dog barks", "dogs barking", "a dog is barking", "a puppy barks", "the barking of a dog", "dog"]),
-    rooster=dict(es=["un gallo canta", "un gallo cantando", "el canto de un gallo", "un gallo cacarea", "una gallina cacarea", "unas gallinas cacarean", "gallo"],
-                 en=["a rooster crows", "a rooster crowing", "the crow of a rooster", "a hen clucks", "chickens clucking", "rooster"]),
-    rain=dict(es=["llueve", "lluvia", "la lluvia cae", "gotas de lluvia", "un aguacero", "cae un chaparrón", "lluvia cayendo"],
-              en=["rain falls", "rain", "it is raining", "raindrops falling", "a rain shower", "rain pouring down"]),
-    sea_waves=dict(es=["las olas rompen", "olas del mar", "el mar", "oleaje", "una ola rompe", "las olas del océano"],
-                   en=["waves crash", "sea waves", "the sea", "ocean waves", "a wave breaks", "surf rolling"]),
-    baby_cry=dict(es=["un bebé llora", "un bebé llorando", "el llanto de un bebé", "unos bebés lloran", "una niña recién nacida llora", "bebé"],
-                  en=["a baby cries", "a baby crying", "the cry of an infant", "babies crying", "an infant wails", "baby"]),
-    clock_tick=dict(es=["un reloj hace tictac", "el tictac de un reloj", "un reloj marca los segundos", "unos relojes hacen tictac", "un despertador", "reloj"],
-                    en=["a clock ticks", "the ticking of a clock", "a clock ticking", "clocks ticking", "tick tock of a watch", "clock"]),
-    person_sneeze=dict(es=["una persona estornuda", "un estornudo", "un hombre estornuda", "una mujer estornuda", "alguien estornuda", "estornudo"],
-                       en=["a person sneezes", "a sneeze", "a man sneezes", "a woman sneezing", "someone sneezes", "sneeze"]),
-    helicopter=dict(es=["un helicóptero vuela", "un helicóptero", "las aspas de un helicóptero", "unos helicópteros pasan", "un helicóptero despega", "helicóptero"],
-                    en=["a helicopter flies", "a helicopter", "helicopter blades spinning", "helicopters passing by", "a helicopter takes off", "helicopter"]),
-    chainsaw=dict(es=["una motosierra", "una motosierra corta madera", "el motor de una motosierra", "una sierra corta un árbol", "unas motosierras", "motosierra"],
-                  en=["a chainsaw", "a chainsaw cutting wood", "the engine of a chainsaw", "a saw cuts a tree", "chainsaws running", "chainsaw"]),
-    fire_crackling=dict(es=["el fuego crepita", "un fuego", "una hoguera crepita", "el crepitar de las llamas", "una chimenea encendida", "fuego"],
-                        en=["a fire crackles", "fire", "a campfire crackling", "crackling flames", "a fireplace burning", "flames"]))
-MODOS = dict(es=["", "", "", "a lo lejos", "muy cerca", "con fuerza", "suavemente", "varias veces", "sin parar", "de repente"],
-             en=["", "", "", "in the distance", "nearby", "loudly", "softly", "several times", "continuously", "suddenly"])
-LUGARES = dict(es=["", "", "", "en el campo", "en la calle", "en una casa", "de noche", "por la mañana", "en el bosque", "en el patio", "al aire libre"],
-               en=["", "", "", "in the countryside", "on the street", "inside a house", "at night", "in the morning", "in the forest", "in the yard", "outdoors"])
-MARCOS = dict(es=["{}", "{}", "{}", "se oye: {}", "una imagen de: {}", "el sonido de: {}", "{} se ve y se oye"],
-              en=["{}", "{}", "{}", "one hears {}", "a picture of {}", "the sound of {}", "{} is seen and heard"])
-UNIONES = dict(es=[" y ", " mientras ", ", y también ", " junto con ", " y de fondo "], en=[" and ", " while ", ", and also ", " together with ", " and in the background "])
+    dog_bark=dict(es=["un perro ladra", "unos perros ladran", "un perro ladrando", "ladridos de perro", "un cachorro ladra", "el ladrido de un perro", "perro", "el perro", "los perros ladran",
+                      "mi perro ladra a la puerta", "un perro gruñe y ladra", "un perrito ladrando", "ladra un perro", "un perro guardián ladra"],
+                  en=["a dog barks", "dogs barking", "a dog is barking", "a puppy barks", "the barking of a dog", "dog", "the dog", "my dog is barking at the door", "a barking hound"]),
+    rooster=dict(es=["un gallo canta", "un gallo cantando", "el canto de un gallo", "un gallo cacarea", "una gallina cacarea", "unas gallinas cacarean", "gallo", "el gallo", "canta un gallo",
+                     "quiquiriquí", "el gallo del corral canta al amanecer", "gallinas en el gallinero", "un gallo despierta al pueblo"],
+                 en=["a rooster crows", "a rooster crowing", "the crow of a rooster", "a hen clucks", "chickens clucking", "rooster", "the rooster", "a cockerel crows at dawn", "cock-a-doodle-doo"]),
+    rain=dict(es=["llueve", "lluvia", "la lluvia cae", "gotas de lluvia", "un aguacero", "cae un chaparrón", "lluvia cayendo", "está lloviendo", "empieza a llover", "lluvia sobre el tejado",
+                  "la lluvia golpea la ventana", "las gotas caen en los charcos", "llueve a cántaros", "una tarde de lluvia"],
+              en=["rain falls", "rain", "it is raining", "raindrops falling", "a rain shower", "rain pouring down", "the rain", "rain on the roof", "rain hitting the window", "a rainy day"]),
+    sea_waves=dict(es=["las olas rompen", "olas del mar", "el mar", "oleaje", "una ola rompe", "las olas del océano", "olas", "las olas", "mar", "olas que rompen en la orilla", "el rumor del mar",
+                       "las olas llegan a la arena", "el mar bate contra las rocas", "la marea sube", "una playa con olas", "olas rompiendo"],
+                   en=["waves crash", "sea waves", "the sea", "ocean waves", "a wave breaks", "surf rolling", "waves", "the waves", "waves lapping the shore", "the sea hits the rocks", "a beach with waves"]),
+    baby_cry=dict(es=["un bebé llora", "un bebé llorando", "el llanto de un bebé", "unos bebés lloran", "una niña recién nacida llora", "bebé", "el bebé", "llora un bebé", "un niño pequeño llora",
+                      "un bebé con hambre llora", "el bebé llora en la cuna", "los lloros de un recién nacido", "una criatura llora"],
+                  en=["a baby cries", "a baby crying", "the cry of an infant", "babies crying", "an infant wails", "baby", "the baby", "a hungry newborn cries", "a crying child in its crib"]),
+    clock_tick=dict(es=["un reloj hace tictac", "el tictac de un reloj", "un reloj marca los segundos", "unos relojes hacen tictac", "un despertador", "reloj", "el reloj", "tictac", "un reloj de pared",
+                        "el reloj del salón", "las agujas del reloj avanzan", "un reloj antiguo con péndulo", "el segundero de un reloj"],
+                    en=["a clock ticks", "the ticking of a clock", "a clock ticking", "clocks ticking", "tick tock of a watch", "clock", "the clock", "tick tock", "a wall clock", "the second hand of a clock moves"]),
+    person_sneeze=dict(es=["una persona estornuda", "un estornudo", "un hombre estornuda", "una mujer estornuda", "alguien estornuda", "estornudo", "achís", "estornudos", "un niño resfriado estornuda",
+                           "estornuda por la alergia", "un señor con gripe estornuda", "la abuela estornuda"],
+                       en=["a person sneezes", "a sneeze", "a man sneezes", "a woman sneezing", "someone sneezes", "sneeze", "sneezing", "achoo", "a boy with a cold sneezes"]),
+    helicopter=dict(es=["un helicóptero vuela", "un helicóptero", "las aspas de un helicóptero", "unos helicópteros pasan", "un helicóptero despega", "helicóptero", "el helicóptero", "vuela un helicóptero",
+                        "un helicóptero de rescate", "las hélices de un helicóptero", "un helicóptero aterriza", "un helicóptero sobrevuela la ciudad"],
+                    en=["a helicopter flies", "a helicopter", "helicopter blades spinning", "helicopters passing by", "a helicopter takes off", "helicopter", "the helicopter", "a chopper hovers over the city",
+                        "a rescue helicopter lands"]),
+    chainsaw=dict(es=["una motosierra", "una motosierra corta madera", "el motor de una motosierra", "una sierra corta un árbol", "unas motosierras", "motosierra", "la motosierra", "una sierra mecánica",
+                      "un leñador tala un árbol con la motosierra", "arranca una motosierra", "motosierras cortando troncos", "sierra eléctrica"],
+                  en=["a chainsaw", "a chainsaw cutting wood", "the engine of a chainsaw", "a saw cuts a tree", "chainsaws running", "chainsaw", "the chainsaw", "a power saw", "a lumberjack cuts down a tree"]),
+    fire_crackling=dict(es=["el fuego crepita", "un fuego", "una hoguera crepita", "el crepitar de las llamas", "una chimenea encendida", "fuego", "llamas", "hoguera", "la leña arde", "la chimenea",
+                            "una fogata", "arden unos troncos", "el fuego de la chimenea chisporrotea", "un incendio"],
+                        en=["a fire crackles", "fire", "a campfire crackling", "crackling flames", "a fireplace burning", "flames", "the fire", "burning logs", "a bonfire", "wood burning in the fireplace"]))
+MODOS = dict(es=["", "", "", "a lo lejos", "muy cerca", "con fuerza", "suavemente", "varias veces", "sin parar", "de repente", "muy fuerte", "muy flojo", "poco a poco", "otra vez", "toda la noche", "sin descanso"],
+             en=["", "", "", "in the distance", "nearby", "loudly", "softly", "several times", "continuously", "suddenly", "very loud", "quietly", "again", "all night long"])
+LUGARES = dict(es=["", "", "", "en el campo", "en la calle", "en una casa", "de noche", "por la mañana", "en el bosque", "en el patio", "al aire libre", "en la playa", "en la orilla", "junto al mar",
+                   "en la montaña", "en el jardín", "en la ciudad", "en el pueblo", "en la granja", "en la cocina", "en el salón", "en mi habitación", "en una habitación en silencio", "al amanecer",
+                   "al atardecer", "en invierno", "un día de verano", "sobre la ciudad", "con mucha gente", "bajo el cielo"],
+               en=["", "", "", "in the countryside", "on the street", "inside a house", "at night", "in the morning", "in the forest", "in the yard", "outdoors", "on the beach", "on the shore", "by the sea",
+                   "in the mountains", "in the garden", "in the city", "on the farm", "in the kitchen", "in a quiet room", "at dawn", "at sunset", "in winter", "on a summer day", "under the sky"])
+MARCOS = dict(es=["{}", "{}", "{}", "se oye: {}", "una imagen de: {}", "el sonido de: {}", "{} se ve y se oye", "una foto de {}", "sonido de {}", "se oye {}", "quiero oír {}", "{}."],
+              en=["{}", "{}", "{}", "one hears {}", "a picture of {}", "the sound of {}", "{} is seen and heard", "a photo of {}", "sound of {}", "I hear {}", "{}."])
+UNIONES = dict(es=[" y ", " mientras ", ", y también ", " junto con ", " y de fondo ", " con ", ", "], en=[" and ", " while ", ", and also ", " together with ", " and in the background ", " with ", ", "])
 
 # %% ../nbs/00_base_de_datos.ipynb #bc92dcdb
 def describir(
@@ -641,18 +663,40 @@ def _a_rgb(imagen: Image.Image) -> Image.Image:
     imagen = imagen.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", imagen.size, "white"), imagen).convert("RGB")
 
+# %% ../nbs/00_base_de_datos.ipynb #a6d0e001
+def _de_matriz(
+    m: np.ndarray | torch.Tensor,  # `(alto, ancho)`, o con 1, 3 o 4 canales: detrás en numpy, delante en un tensor
+) -> Image.Image:
+    "La imagen de unos números: `uint8` de 0 a 255, `uint16` de 0 a 65 535 o coma flotante de 0 a 1. Lanza `ImagenInvalida`."
+    forma = tuple(m.shape)
+    if torch.is_tensor(m):
+        m = m.detach().cpu()
+        if m.ndim == 3: m = m.permute(1, 2, 0)
+        m = (m.float() if m.is_floating_point() else m).numpy()
+    if m.ndim == 3 and m.shape[2] == 1: m = m[..., 0]
+    if not (m.ndim == 2 or m.ndim == 3 and m.shape[2] in (3, 4)) or not m.size:
+        raise ImagenInvalida(f"tiene forma {forma}, y se esperaba (alto, ancho), (alto, ancho, 3) en una matriz de numpy o (3, alto, ancho) en un tensor")
+    if m.dtype.kind == "f":
+        if not (m.min() >= 0 and m.max() <= 1): raise ImagenInvalida("es de coma flotante y sus valores no van de 0 a 1")
+        m = (m*255).round().astype(np.uint8)
+    if m.dtype == np.uint16: m = (m >> 8).astype(np.uint8)
+    if m.dtype != np.uint8: raise ImagenInvalida(f"es de tipo {m.dtype}, y se esperaba uint8, uint16 o coma flotante de 0 a 1")
+    return Image.fromarray(np.ascontiguousarray(m))
+
 # %% ../nbs/00_base_de_datos.ipynb #0898f1be
 def abrir_imagen(
-    fuente: str | Path | bytes | Image.Image,  # ruta, URL http(s), emoji, bytes o imagen de Pillow
-    permitir_red_local: bool = False,          # abrir también direcciones de esta máquina y de su red
-) -> Image.Image:                              # RGB; lo transparente, sobre blanco
+    fuente,                            # ruta, URL http(s), emoji, bytes, imagen de Pillow, matriz de numpy `(alto, ancho, 3)` o tensor `(3, alto, ancho)`
+    permitir_red_local: bool = False,  # abrir también direcciones de esta máquina y de su red
+) -> Image.Image:                      # RGB; lo transparente, sobre blanco
     "Abre cualquier imagen. Lanza `FileNotFoundError` si la ruta no existe, e `ImagenInvalida` si no es una imagen que se pueda abrir entera."
-    nombre = "lo recibido" if isinstance(fuente, (bytes, Image.Image)) else f"«{_corto(fuente)}»"
+    en_memoria = (bytes, Image.Image, np.ndarray, torch.Tensor)
+    nombre = "lo recibido" if isinstance(fuente, en_memoria) else f"«{_corto(fuente)}»"
     if isinstance(fuente, str) and _es_emoji(fuente): fuente = imagen_de_emoji(fuente)
     elif isinstance(fuente, str) and re.match(r"\s*[a-z][a-z0-9+.-]+://", fuente, re.IGNORECASE): fuente = _descargar_imagen(fuente.strip(), permitir_red_local)
-    elif not isinstance(fuente, (bytes, Image.Image)): fuente = Path(_archivo(fuente, ImagenInvalida, MAX_BYTES))
+    elif not isinstance(fuente, en_memoria): fuente = Path(_archivo(fuente, ImagenInvalida, MAX_BYTES))
     try:
         if isinstance(fuente, Path): fuente = fuente.read_bytes()
+        if isinstance(fuente, (np.ndarray, torch.Tensor)): fuente = _de_matriz(fuente)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="PIL")  # lo que avisaría, aquí es un error, o no importa
             return _a_rgb(_decodificar(fuente) if isinstance(fuente, bytes) else fuente)
@@ -662,17 +706,59 @@ def abrir_imagen(
     except Exception as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: está dañada ({_corto(e) or type(e).__name__}).") from e  # Pillow tropieza de muchas maneras
 
 # %% ../nbs/00_base_de_datos.ipynb #00e77002
+def _sin_sitio(e: BaseException | None) -> bool:
+    "¿Viene de un disco lleno?"
+    return e is not None and (getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e) or _sin_sitio(e.__cause__ or e.__context__))
+
 @contextlib.contextmanager
 def errores_en_claro(
-    orden: str,                       # con qué nombre se presenta
-    interrumpido: str | None = None,  # qué dice si se interrumpe con Ctrl-C; si no se da, la interrupción sigue su curso
+    orden: str,                          # con qué nombre se presenta
+    interrumpido: str = "interrumpido",  # qué dice si se interrumpe con Ctrl-C
 ):
-    "Dentro, un `ValueError` o un `OSError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
+    "Dentro, un `ValueError`, un `OSError` o un `FloatingPointError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
     try: yield
-    except (ValueError, OSError) as e: mensaje, estado = e, 2
-    except KeyboardInterrupt:
-        if interrumpido is None: raise
-        mensaje, estado = interrumpido, 130
+    except KeyboardInterrupt: mensaje, estado = interrumpido, 130
+    except Exception as e:
+        lleno = _sin_sitio(e) and (not isinstance(e, OSError) or e.errno is not None)  # los nuestros ya lo dicen, y mejor
+        if not lleno and not isinstance(e, (ValueError, OSError, FloatingPointError)): raise
+        mensaje, estado = "no queda sitio en el disco: haga sitio y repita" if lleno else e, 2
     else: return
     print(f"{orden}: {mensaje}", file=sys.stderr)
     sys.exit(estado)
+
+# %% ../nbs/00_base_de_datos.ipynb #00e77005
+@contextlib.contextmanager
+def de_una_vez(
+    destino: str | Path,  # archivo o carpeta
+):                        # ruta provisional, al lado, en la que escribirlo
+    "Lo que se escribe dentro aparece en `destino` cuando está entero y en el disco; si algo falla, no aparece. Si `destino` es una carpeta que ya existe, se le añade. Lanza `OSError` si no cabe."
+    destino = Path(destino)
+    nuevo = destino.with_name(f"{destino.name}.{secrets.token_hex(4)}.parcial")  # cada proceso, el suyo
+    try:
+        destino.parent.mkdir(parents=True, exist_ok=True)
+        yield nuevo
+        archivos = [f for f in nuevo.rglob("*") if f.is_file()] if nuevo.is_dir() else [nuevo]
+        for f in archivos:
+            with open(f, "r+b") as abierto: os.fsync(abierto.fileno())
+        if destino.is_dir() and nuevo.is_dir():
+            for f in archivos: (d := destino/f.relative_to(nuevo)).parent.mkdir(parents=True, exist_ok=True); os.replace(f, d)
+        else: os.replace(nuevo, destino)
+    except Exception as e:
+        if not _sin_sitio(e): raise
+        raise OSError(f"No queda sitio en el disco para «{_corto(destino)}»: haga sitio y repita.") from e
+    finally:
+        if nuevo.is_dir(): shutil.rmtree(nuevo, ignore_errors=True)
+        else: nuevo.unlink(missing_ok=True)
+
+# %% ../nbs/00_base_de_datos.ipynb #00e77008
+@contextlib.contextmanager
+def por_turno(
+    destino: str | Path,  # lo que se va a escribir
+):
+    "Dentro, un solo proceso a la vez para cada `destino`; los demás esperan."
+    from filelock import FileLock
+    cerrojo = Path(f"{destino}.cerrojo")
+    cerrojo.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cerrojo):
+        try: yield
+        finally: cerrojo.unlink(missing_ok=True)

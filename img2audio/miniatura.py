@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['EXTRA', 'FRASES', 'OSCILADORES', 'CODOS', 'LADO', 'PLANTILLAS', 'DIFUSION', 'ORDEN', 'dispositivo', 'precision',
-           'guardar_estado', 'entrenar', 'en_bucle', 'mel_en_bucle', 'cargar_clips', 'recorte', 'lote_mel',
-           'clips_sinteticos', 'perdida_contraste', 'ConAnclas', 'indicador', 'Textos', 'crear_textos', 'corpus',
-           'anclar', 'crear_clap', 'features_clap', 'aumentar_db', 'mezclar_db', 'paso_clap', 'acierto_clap',
-           'cerrar_brecha', 'entrenar_clap', 'guardar_modelo', 'crear_vae', 'perdida_vae', 'normalizar_latentes',
-           'entrenar_vae', 'rugosidad', 'perdida_decodificador', 'afinar_decodificador', 'crear_vocoder',
-           'distancia_stft', 'sembrar_vocoder', 'emborronar', 'lote_ondas', 'perdida_vocoder', 'entrenar_vocoder',
-           'crear_clip', 'abrir_fotos', 'abrir_cifar', 'aumentar_imagenes', 'Album', 'dibujos_por_clase',
-           'tapar_parches', 'paso_clip', 'acierto_clip', 'imagenes_de_prueba', 'entrenar_clip', 'crear_unet',
-           'latentes_de', 'embeddings_de_textos', 'perdida_unet', 'entrenar_unet', 'entrenar_traductor_mini',
-           'leer_curva', 'entrenar_uno', 'principal']
+           'guardar_estado', 'entrenar', 'en_bucle', 'mel_en_bucle', 'latido', 'compas_de', 'cargar_clips', 'recorte',
+           'lote_mel', 'clips_sinteticos', 'perdida_contraste', 'ConAnclas', 'indicador', 'Textos', 'crear_textos',
+           'corpus', 'anclar', 'congelar', 'crear_clap', 'features_clap', 'aumentar_db', 'mezclar_db', 'paso_clap',
+           'acierto_clap', 'cerrar_brecha', 'entrenar_clap', 'guardar_modelo', 'crear_vae', 'perdida_vae',
+           'normalizar_latentes', 'entrenar_vae', 'rugosidad', 'perdida_decodificador', 'afinar_decodificador',
+           'crear_vocoder', 'distancia_stft', 'sembrar_vocoder', 'emborronar', 'lote_ondas', 'perdida_vocoder',
+           'entrenar_vocoder', 'crear_clip', 'abrir_fotos', 'abrir_cifar', 'aumentar_imagenes', 'Album',
+           'dibujos_por_clase', 'tapar_parches', 'paso_clip', 'acierto_clip', 'imagenes_de_prueba', 'entrenar_clip',
+           'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_textos', 'perdida_unet', 'entrenar_unet',
+           'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno', 'principal']
 
 # %% ../nbs/06_miniatura.ipynb #995e9cd6
 import contextlib, json, math, os, random, time
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
-from fastcore.script import Param, call_parse
+from fastcore.script import Param, call_parse, store_true
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -53,11 +53,8 @@ def guardar_estado(
     tensores: dict,     # nombre -> tensor
     paso: int,          # pasos ya dados
 ) -> None:
-    "Escribe los tensores en un safetensors de una vez: al lado, y con su nombre final solo cuando está entero."
-    provisional = archivo.with_suffix(".parcial")
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensores.items()}, provisional, metadata={"paso": str(paso)})
-    with open(provisional, "rb") as f: os.fsync(f.fileno())
-    os.replace(provisional, archivo)
+    "Escribe los tensores en un safetensors, de una vez."
+    with de_una_vez(archivo) as f: save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensores.items()}, f, metadata={"paso": str(paso)})
 
 def _estado(redes, medias, optims) -> dict:
     "Todo lo que hace falta para seguir, como un diccionario plano de tensores."
@@ -126,25 +123,25 @@ def entrenar(
             fila = dict(paso=paso + 1, segundos=round(time.time() - reloj, 1)) | {k: round(float(np.mean(v)), 5) for k, v in suma.items()}
             if al_guardar: fila |= al_guardar(paso + 1, medias[principal].module)
             if not all(math.isfinite(v) for v in fila.values()): raise FloatingPointError(f"La pérdida dejó de ser un número en el paso {paso + 1}: {fila}")
+            _recortar_curva(curva, paso, fila)  # antes que el estado: si se corta entre los dos, la fila sobra y se quita; al revés, faltaría
             guardar_estado(archivo, _estado(redes, medias, optims), paso + 1)
-            with open(curva, "a") as f: f.write(json.dumps(fila) + "\n")
             barra.set_postfix({k: v for k, v in fila.items() if k not in ("paso", "segundos")}); reloj, suma = time.time(), {}
     return medias[principal].module
 
-def _recortar_curva(curva: Path, paso: int) -> None:
-    "Quita de la curva lo que sea posterior al estado guardado."
-    if not curva.exists(): return
-    filas = [l for l in curva.read_text().splitlines() if json.loads(l)["paso"] <= paso]
-    curva.write_text("".join(l + "\n" for l in filas))
+def _recortar_curva(curva: Path, paso: int, fila: dict | None = None) -> None:
+    "Quita de la curva lo que sea posterior a un paso, y le añade una fila."
+    filas = [l for l in (curva.read_text().splitlines() if curva.exists() else []) if json.loads(l)["paso"] <= paso] + ([json.dumps(fila)] if fila else [])
+    with de_una_vez(curva) as f: f.write_text("".join(l + "\n" for l in filas))
 
 # %% ../nbs/06_miniatura.ipynb #4fabfa23
 def en_bucle(
     onda: np.ndarray,    # `(n,)` a 16 kHz
     fundido: int = 800,  # muestras de fundido entre el final y el principio
-) -> np.ndarray:         # `(m,)`, con `m` múltiplo de 160: se puede repetir sin costura
+    compas: int = 1,     # tramas: el bucle dura un número entero de compases
+) -> np.ndarray:         # `(m,)`, con `m` múltiplo de `160·compas`: se puede repetir sin costura
     "Cierra un clip sobre sí mismo. Si es de menos de 1 s, primero lo repite."
     while len(onda) < FRECUENCIA: onda = np.concatenate([onda, onda])
-    m = (len(onda) - fundido)//SALTO*SALTO
+    m = (len(onda) - fundido)//(SALTO*compas)*SALTO*compas
     onda, peso = onda[:m + fundido].copy(), np.linspace(0, 1, fundido, dtype=np.float32)
     onda[:fundido] = onda[:fundido]*peso**.5 + onda[m:]*(1 - peso)**.5
     return onda[:m]
@@ -157,6 +154,26 @@ def mel_en_bucle(
     margen = 10*SALTO
     return log_mel(torch.cat([onda[-margen:], onda, onda[:margen]]))[10:10 + len(onda)//SALTO]
 
+# %% ../nbs/06_miniatura.ipynb #a4c10002
+def latido(
+    onda: np.ndarray,  # `(n,)` a 16 kHz
+) -> np.ndarray:       # `(r,)`: retraso en tramas de 10 ms, hasta 2 s o la mitad de la onda
+    "Parecido de la fuerza de los ataques consigo misma, retrasada: 1, igual."
+    import librosa
+    ataque = librosa.onset.onset_strength(y=onda, sr=FRECUENCIA, hop_length=SALTO, n_mels=BANDAS)
+    ataque, n = ataque - ataque.mean(), len(ataque)
+    eco = librosa.autocorrelate(ataque, max_size=min(201, n//2 + 1))
+    return eco/max(eco[0], 1e-9)/(1 - np.arange(len(eco))/n)  # con el mismo peso los retrasos largos, de los que hay menos tramas
+
+def compas_de(
+    eco: np.ndarray,      # de `latido`
+    minimo: float = .5,   # parecido por debajo del cual no hay compás
+    desde: int = 20,      # tramas; más corto no es un compás
+) -> int:                 # tramas; 1, sin compás
+    "El retraso que más se parece."
+    r = eco[desde:]
+    return desde + int(r.argmax()) if len(r) and r.max() > minimo else 1
+
 # %% ../nbs/06_miniatura.ipynb #74721bb2
 EXTRA = ("dog_bark", "rooster", "sea_waves", "clock_tick", "chainsaw", "fire_crackling")  # las demás son de otro ambiente (teléfonos, bucles)
 
@@ -164,14 +181,17 @@ def cargar_clips(
     pliegues: tuple[int, ...] = (1, 2, 3),
     extra: tuple[str, ...] = (),             # clases de las que se añaden grabaciones de otras fuentes
     maximo: int = 40,                        # de esas, a lo sumo cuántas por clase
-) -> list[dict]:                             # `clase`, `grabacion`, `onda` (en bucle), `mel`
+) -> list[dict]:                             # `clase`, `grabacion`, `segundero` (¿late cada segundo?), `onda` (en bucle), `mel`
     "Los sonidos de entrenamiento, en memoria."
     filas = list(cargar_esc10(pliegues))
     if extra and carpeta_datos():
         otras = sorted(cargar_sonidos(), key=lambda f: f["archivo"])
         for clase in extra: filas += [f for f in otras if f["clase"] == clase][:maximo]
-    clips = [dict(clase=f["clase"], grabacion=f["grabacion"], onda=en_bucle(leer_audio(f["archivo"]))) for f in tqdm(filas, desc="leer sonidos")]
-    for c in clips: c["mel"] = mel_en_bucle(c["onda"])
+    clips = []
+    for f in tqdm(filas, desc="leer sonidos"):
+        eco = latido(onda := leer_audio(f["archivo"]))
+        clips.append(dict(clase=f["clase"], grabacion=f["grabacion"], segundero=bool(eco[98:103].max(initial=0) > .5), onda=en_bucle(onda, compas=compas_de(eco))))
+        clips[-1]["mel"] = mel_en_bucle(clips[-1]["onda"])
     return clips
 
 def recorte(
@@ -314,6 +334,13 @@ def anclar(
     t = red.modelo.get_text_features(**tokenizer(frases, padding=True, return_tensors="pt").to(red.modelo.device)).pooler_output
     red.anclas.copy_(F.normalize(t, dim=1)*len(red.anclas[0])**.5)
 
+def congelar(
+    modelo,  # `ClapModel` o `CLIPModel`
+) -> None:
+    "Deja quieta la torre que no es la de texto: se ajusta solo cómo se lee (LiT; Zhai et al., 2022)."
+    for nombre, parte in modelo.named_children():
+        if not nombre.startswith("text"): parte.requires_grad_(False).eval()
+
 # %% ../nbs/06_miniatura.ipynb #f7e5c893
 def crear_clap(
     corpus: list[str],  # para el vocabulario
@@ -440,6 +467,7 @@ def entrenar_clap(
     n: int = 48,
     lr: float = 8e-4,
     desde: Path | None = None,   # carpeta de un CLAP ya entrenado, para seguir con él
+    solo_texto: bool = False,    # con la torre de sonido quieta
 ) -> None:
     "Entrena CLAP `mini` y lo guarda en formato Hugging Face."
     torch.manual_seed(semilla)
@@ -449,6 +477,7 @@ def entrenar_clap(
     else: modelo, tokenizer, extractor = crear_clap(corpus(textos))
     red = ConAnclas(modelo.train(), len(CLASES))
     if desde: anclar(red, tokenizer, textos, CLASES)
+    if solo_texto: congelar(modelo)
     red = red.to(dispositivo())
     fs, fv = (features_clap([c["onda"] for c in cs], extractor) for cs in (clips, validacion))
     cv = [c["clase"] for c in validacion]
@@ -456,22 +485,24 @@ def entrenar_clap(
     media = entrenar(carpeta, dict(clap=red), dict(clap=paso_clap(red, tokenizer, textos, fs, [c["clase"] for c in clips], n)),
                      pasos, lr, semilla, ema=.995, al_guardar=medir, cada=min(100, pasos))
     cerrar_brecha(media.modelo, tokenizer, list(base_mini(400)["caption"]), features_clap(_por_igual(clips), extractor))
-    guardar_modelo(media.modelo, destino, carpeta); tokenizer.save_pretrained(destino); extractor.save_pretrained(destino)
+    guardar_modelo(media.modelo, destino, carpeta, tokenizer, extractor)
 
 def guardar_modelo(
     modelo,          # con `save_pretrained`
     destino: Path,
     carpeta: Path | None = None,  # carpeta de trabajo, de la que se copia la curva
+    *otros,                       # lo que va con él, también con `save_pretrained`: su tokenizador…
 ) -> None:
-    "Guarda los pesos en fp16 (safetensors) con la curva de entrenamiento al lado."
-    destino = Path(destino); destino.mkdir(parents=True, exist_ok=True)
+    "Guarda los pesos en fp16 (safetensors), con lo que va con ellos y la curva de entrenamiento, de una vez."
     modelo = modelo.eval().cpu()
-    nn.Module.half(modelo).save_pretrained(destino)
-    nn.Module.float(modelo)
-    config = json.loads((destino/"config.json").read_text())
-    config.pop("_name_or_path", None)  # de dónde se cargó es cosa de esta máquina
-    (destino/"config.json").write_text(json.dumps(config, indent=2) + "\n")
-    if carpeta: (destino/"curva.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
+    with de_una_vez(destino) as d:
+        nn.Module.half(modelo).save_pretrained(d)
+        nn.Module.float(modelo)
+        config = json.loads((d/"config.json").read_text())
+        config.pop("_name_or_path", None)  # de dónde se cargó es cosa de esta máquina
+        (d/"config.json").write_text(json.dumps(config, indent=2) + "\n")
+        for o in otros: o.save_pretrained(d)
+        if carpeta: (d/"curva.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
 
 # %% ../nbs/06_miniatura.ipynb #9ff79893
 def crear_vae() -> AutoencoderKL:
@@ -590,7 +621,7 @@ def afinar_decodificador(
     media = entrenar(carpeta, dict(vae=vae), dict(vae=perdida_decodificador(vae, lambda p: lote_mel(clips, n, tramas))),
                      pasos, 2e-4, semilla, ema=.99, al_guardar=_medir_vae(validacion), cada=min(100, pasos))
     guardar_modelo(media, Path(destino)/"vae")
-    (Path(destino)/"vae"/"curva_afinado.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
+    with de_una_vez(Path(destino)/"vae"/"curva_afinado.jsonl") as f: f.write_text((Path(carpeta)/"curva.jsonl").read_text())
 
 # %% ../nbs/06_miniatura.ipynb #dfe28354
 def crear_vocoder() -> SpeechT5HifiGan:
@@ -931,6 +962,7 @@ def entrenar_clip(
     n: int = 72,
     lr: float = 5e-4,
     desde: Path | None = None,   # carpeta de un CLIP ya entrenado, para seguir con él
+    solo_texto: bool = False,    # con la torre de imagen quieta
 ) -> None:
     "Entrena CLIP `mini` y lo guarda en formato Hugging Face."
     torch.manual_seed(semilla)
@@ -942,22 +974,40 @@ def entrenar_clip(
     modelo.set_attn_implementation("eager")  # con 65 parches y en CPU, el doble de rápida al entrenar que la atención por bloques
     red = ConAnclas(modelo.train(), len(album.nombres))
     if desde: anclar(red, tokenizer, album.textos, album.nombres)
+    if solo_texto: congelar(modelo)
     red = red.to(dispositivo())
     media = entrenar(carpeta, dict(clip=red), dict(clip=paso_clip(red, tokenizer, procesador, album, n, semilla, 0 if desde else pasos//2, 9*pasos//10)), pasos, lr, semilla,
                      ema=.998, cada=min(200, pasos))
-    guardar_modelo(media.modelo, destino, carpeta); tokenizer.save_pretrained(destino); procesador.save_pretrained(destino)
+    guardar_modelo(media.modelo, destino, carpeta, tokenizer, procesador)
 
 # %% ../nbs/06_miniatura.ipynb #9eb62824
 DIFUSION = dict(num_train_timesteps=1000, beta_start=.0015, beta_end=.0195, beta_schedule="scaled_linear", clip_sample=False,
                 prediction_type="v_prediction", timestep_spacing="trailing", set_alpha_to_one=False, steps_offset=1)  # betas de AudioLDM
 
 def crear_unet() -> UNet2DConditionModel:
-    "El UNet de AudioLDM en pequeño: la condición de 512 dimensiones se concatena al tiempo."
+    "El UNet de AudioLDM en pequeño: la condición de 512 dimensiones se concatena al tiempo, y hay atención en los tres niveles de abajo."
     canales = (64, 96, 128, 128)
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=128, in_channels=8, out_channels=8, block_out_channels=canales, layers_per_block=1, cross_attention_dim=list(canales), attention_head_dim=32,
-        down_block_types=["DownBlock2D"]*3 + ["CrossAttnDownBlock2D"], up_block_types=["CrossAttnUpBlock2D"] + ["UpBlock2D"]*3,
+        down_block_types=["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
         class_embed_type="simple_projection", projection_class_embeddings_input_dim=512, class_embeddings_concat=True, norm_num_groups=32)
+    for nombre, p in unet.named_parameters():
+        if "attentions" in nombre and "transformer" not in nombre and "to_out" in nombre: nn.init.zeros_(p)  # esa atención empieza sin efecto
+    return unet
+
+# %% ../nbs/06_miniatura.ipynb #a4c10005
+def pesos_de(
+    clips: list[dict],
+    reloj: float = 3.,       # cuántas veces más que otra clase se repasa el reloj
+    segundero: float = 8.,   # y cuántas más, entre los relojes, los que laten cada segundo
+) -> torch.Tensor:           # `(clips,)`, suman 1
+    "Con qué frecuencia se repasa cada clip: cada clase lo mismo, salvo los relojes."
+    clases = [c["clase"] for c in clips]
+    peso = torch.tensor([segundero if c["clase"] == "clock_tick" and c.get("segundero") else 1. for c in clips])
+    suma = {k: sum(p for p, c in zip(peso.tolist(), clases) if c == k)/(reloj if k == "clock_tick" else 1.) for k in set(clases)}
+    peso = peso/torch.tensor([suma[c] for c in clases])
+    return peso/peso.sum()
 
 # %% ../nbs/06_miniatura.ipynb #123d2408
 @torch.no_grad()
@@ -998,15 +1048,15 @@ def perdida_unet(
     clases: list[str],
     vacio: torch.Tensor,         # `(512,)`, embedding del texto vacío
     textos: dict,                # clase -> `(k, 512)`, embeddings de descripciones
+    pesos: torch.Tensor,         # `(clips,)`, con qué frecuencia se repasa cada uno
     n: int = 16,
     ruido_condicion: float = 1., # norma máxima del ruido que se suma a la condición
 ):                               # `f(paso) -> pérdidas`
-    "Error cuadrático de la velocidad. La mitad de las condiciones son de sonidos y la mitad de textos; un décimo, vacías. Dos de cada tres lotes son de trozos de media duración, que cuestan la mitad."
+    "Error cuadrático de la velocidad. La mitad de las condiciones son de sonidos y la mitad de textos; un décimo, vacías. Tres de cada cuatro veces el ruido es mucho (es donde se decide dónde va cada golpe). Dos de cada tres lotes son de trozos de media duración, que cuestan la mitad."
     aparato = str(unet.device).split(":")[0]
     difusion = DDPMScheduler(**{k: v for k, v in DIFUSION.items() if k not in ("set_alpha_to_one",)})
-    por_clase = [[i for i, c in enumerate(clases) if c == k] for k in CLASES if k in clases]
     def perdida(paso):
-        clip = [por_clase[k][_azar(len(por_clase[k]), 1)[0]] for k in _azar(len(por_clase), n)]
+        clip = torch.multinomial(pesos, n, replacement=True).tolist()
         z = latentes[clip, _azar(latentes.shape[1], n)].float()
         if paso % 3: z = z[:, :, (i := _azar(z.shape[2]//2 + 1, 1)[0]):i + z.shape[2]//2]
         z = z.to(aparato, memory_format=torch.channels_last)
@@ -1014,7 +1064,7 @@ def perdida_unet(
         e = torch.where(torch.rand(n, 1) < .5, de_texto, embeddings[clip, _azar(latentes.shape[1], n)])
         e = F.normalize(e + ruido_condicion*torch.rand(n, 1)*F.normalize(torch.randn_like(e), dim=1), dim=1)
         e = torch.where(torch.rand(n, 1) < .1, vacio, e).to(aparato)
-        t, ruido = torch.randint(1000, (n,), device=aparato), torch.randn_like(z)
+        t, ruido = torch.where(torch.rand(n) < .5, torch.randint(1000, (n,)), torch.randint(500, 1000, (n,))).to(aparato), torch.randn_like(z)
         with precision(aparato): v = unet(difusion.add_noise(z, ruido, t), t, None, class_labels=e).sample.float()
         return dict(total=F.mse_loss(v, difusion.get_velocity(z, ruido, t)))
     return perdida
@@ -1042,12 +1092,13 @@ def entrenar_unet(
     zs, es = latentes_de(clips, vae, modelo, AutoFeatureExtractor.from_pretrained(clap), variantes, tramas)
     vacio, textos = embeddings_de_textos(modelo, AutoTokenizer.from_pretrained(clap), crear_textos(audiocaps))
     torch.manual_seed(semilla)
-    unet = UNet2DConditionModel.from_pretrained(desde, torch_dtype=torch.float32).train() if desde else crear_unet()
+    unet = crear_unet().train()
+    if desde: unet.load_state_dict(UNet2DConditionModel.from_pretrained(desde, torch_dtype=torch.float32).state_dict(), strict=False)
     unet = unet.to(dispositivo(), memory_format=torch.channels_last)
-    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, zs, es, [c["clase"] for c in clips], vacio, textos, n)), pasos, lr, semilla,
+    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, zs, es, [c["clase"] for c in clips], vacio, textos, pesos_de(clips), n)), pasos, lr, semilla,
                      ema=.998, cada=min(200, pasos), hasta=hasta)
     guardar_modelo(media, Path(destino)/"unet", carpeta)
-    DDIMScheduler(**DIFUSION).save_pretrained(Path(destino)/"scheduler")
+    with de_una_vez(Path(destino)/"scheduler") as d: DDIMScheduler(**DIFUSION).save_pretrained(d)
 
 # %% ../nbs/06_miniatura.ipynb #5fd0b9c9
 def entrenar_traductor_mini(
@@ -1088,6 +1139,7 @@ def entrenar_uno(
     pasos: int | None = None,
     semilla: int = 0,
     desde: Path | None = None,    # perfil del que parten CLAP, CLIP o el UNet; si no, de cero
+    solo_texto: bool = False,     # de CLAP o CLIP, ajustar solo cómo leen; pide `desde`
 ) -> None:
     "Entrena un modelo de la miniatura. Lanza `ValueError` si no se conoce, y `FileNotFoundError` si falta otro del que depende."
     from img2audio.embeddings import Perfil
@@ -1096,9 +1148,10 @@ def entrenar_uno(
     for falta in dict(decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], unet=["clap", "audioldm/vae"], traductor=["clap", "clip"]).get(modelo, []):
         if not (salida/falta).exists(): raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
     if desde and modelo not in ("clap", "clip", "unet"): raise ValueError(f"Solo CLAP, CLIP y el UNet pueden partir de otro perfil: quite --desde, o pida uno de ellos en vez de «{modelo}».")
+    if solo_texto and (not desde or modelo not in ("clap", "clip")): raise ValueError("Ajustar solo el texto es para clap y clip ya entrenados: diga de qué perfil con --desde.")
     extra, ldm = dict(semilla=semilla) | (dict(pasos=pasos) if pasos else {}), salida/"audioldm"
-    if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra, **(dict(desde=Path(desde)/"clap", lr=3e-4) if desde else {}))
-    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4) if desde else {}))
+    if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra, **(dict(desde=Path(desde)/"clap", lr=3e-4, solo_texto=solo_texto) if desde else {}))
+    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4, solo_texto=solo_texto) if desde else {}))
     elif modelo == "vae": entrenar_vae(trabajo/"vae", ldm, **extra)
     elif modelo == "decodificador": afinar_decodificador(trabajo/"decodificador", ldm, **extra)
     elif modelo == "vocoder": entrenar_vocoder(trabajo/"vocoder", ldm, **extra)
@@ -1114,8 +1167,9 @@ def principal(
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
     semilla: Param("Semilla", int) = 0,
     desde: Param("Carpeta de un perfil del que partir (solo clap, clip y unet); si no, de cero", str) = "",
+    solo_texto: Param("De clap o clip, ajustar solo cómo leen (con --desde)", store_true) = False,
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     from img2audio import miniatura
-    with errores_en_claro("img2audio.miniatura"):
-        for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None)
+    with errores_en_claro("img2audio.miniatura", "interrumpido; la próxima vez sigue donde iba"):
+        for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None, solo_texto)

@@ -352,9 +352,9 @@ class CodificadorCLAPLaion:
     ) -> torch.Tensor:              # `(n, 512)` float32, norma 1
         "Embeddings de unos sonidos; de los largos, los 10 primeros segundos. Lanza `TypeError` o `ValueError` si alguno no es una onda, y lo que `_pedir`."
         import librosa
-        from img2audio.embeddings import _ondas_validas
+        from img2audio.embeddings import ondas_validas
         if not frecuencia > 0: raise ValueError(f"La frecuencia debe ser positiva, en Hz, y es {frecuencia}.")
-        ondas = [(o if frecuencia == 48_000 else librosa.resample(o, orig_sr=frecuencia, target_sr=48_000))[:480_000] for o in _ondas_validas(ondas)]
+        ondas = [(o if frecuencia == 48_000 else librosa.resample(o, orig_sr=frecuencia, target_sr=48_000))[:480_000] for o in ondas_validas(ondas)]
         return self._codificar(len(ondas), batch_size, progreso, **{f"onda{i}": o for i, o in enumerate(ondas)})
 
 # %% ../nbs/10_originales.ipynb #b9b61171

@@ -31,6 +31,10 @@ from .base_de_datos import *
 from .embeddings import *
 
 # %% ../nbs/03_traductor.ipynb #b9e04601
+def _direccion(x: torch.Tensor) -> torch.Tensor:
+    "Los vectores, de norma 1. La norma se calcula en float32: en float16, la de 512 números de más de 2895 ya es infinita, y al dividir saldría un vector de ceros."
+    return F.normalize(x.float(), dim=1).to(x.dtype)
+
 class Traductor(ModelMixin, ConfigMixin):
     "De embeddings de CLIP `(n, 512)` a embeddings de CLAP `(n, 512)`, de norma 1."
     @register_to_config
@@ -50,23 +54,30 @@ class Traductor(ModelMixin, ConfigMixin):
     def forward(self,
         clip: torch.Tensor,   # `(n, 512)`
     ) -> torch.Tensor:        # `(n, 512)`, norma 1
-        "Traduce. Lanza `ValueError` si la forma no es `(n, 512)`."
-        if clip.ndim != 2 or clip.shape[1] != self.config.dimension: raise ValueError(f"Se esperaban embeddings (n, {self.config.dimension}) y llegó {tuple(clip.shape)}.")
-        x = F.normalize(clip, dim=1) - self.centro if self.config.normalizar else clip
-        return F.normalize(self.sale(F.relu(self.media(F.relu(self.entra(x))))), dim=1)
+        "Traduce. Lanza lo que `comprobar_vectores` (mientras se entrena, solo mira las formas)."
+        comprobar_vectores(clip, d=self.config.dimension, valores=not self.training)
+        x = _direccion(clip) - self.centro if self.config.normalizar else clip
+        return _direccion(self.sale(F.relu(self.media(F.relu(self.entra(x))))))
 
     def recordar(self,
         clip: torch.Tensor,   # de imágenes, `(n, 512)`
     ) -> torch.Tensor:        # `(n, 512)`
         "Lleva cada imagen adonde están los textos: la media de los de la memoria, pesados por su parecido. Sin memoria, la deja como está."
+        comprobar_vectores(clip, d=self.config.dimension)
         if not len(self.recuerdos): return clip
-        return torch.softmax(F.normalize(clip, dim=1) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
+        return torch.softmax(_direccion(clip) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
     def cercania(self,
         clip: torch.Tensor,   # de imágenes, `(n, 512)`
     ) -> torch.Tensor:        # `(n,)`, de -1 a 1; sin memoria, 1
         "Coseno de cada imagen con su recuerdo más cercano."
+        comprobar_vectores(clip, d=self.config.dimension)
         if not len(self.recuerdos): return clip.new_ones(len(clip))
-        return (F.normalize(clip, dim=1) @ F.normalize(self.recuerdos, dim=1).T).amax(1)
+        return (_direccion(clip) @ _direccion(self.recuerdos).T).amax(1)
+    def ajenas(self,
+        clip: torch.Tensor,   # de imágenes, `(n, 512)`
+    ) -> torch.Tensor:        # `(n,)` bool
+        "¿Qué imágenes no se parecen a nada de lo que se recuerda?"
+        return self.cercania(clip) < self.config.umbral
 
 # %% ../nbs/03_traductor.ipynb #f15aa567
 def perdida_coseno(
@@ -74,14 +85,17 @@ def perdida_coseno(
     objetivo: torch.Tensor,  # `(n, 512)`
 ) -> torch.Tensor:
     "Uno menos el coseno, en media."
+    comprobar_vectores(y, objetivo, parejas=True, valores=False)
     return 1 - F.cosine_similarity(y, objetivo).mean()
 
 def perdida_emc(y: torch.Tensor, objetivo: torch.Tensor) -> torch.Tensor:
     "Error medio cuadrático, sumado por dimensiones."
+    comprobar_vectores(y, objetivo, parejas=True, valores=False)
     return (y - objetivo).square().sum(1).mean()
 
 def perdida_contrastiva(y: torch.Tensor, objetivo: torch.Tensor, temperatura: float = .07) -> torch.Tensor:
     "InfoNCE simétrica (van den Oord et al., 2018): cada traducción, más cerca de su pareja que de las demás del lote."
+    comprobar_vectores(y, objetivo, parejas=True, valores=False)
     parecido = F.normalize(y, dim=1) @ F.normalize(objetivo, dim=1).T/temperatura
     quien = torch.arange(len(y), device=y.device)
     return (F.cross_entropy(parecido, quien) + F.cross_entropy(parecido.T, quien))/2
@@ -244,7 +258,9 @@ def embeber(
 def apilar(
     columna: pd.Series,   # de embeddings
 ) -> torch.Tensor:        # `(n, 512)`
-    "Una columna de embeddings, como tensor."
+    "Una columna de embeddings, como tensor. Lanza `ValueError` si está vacía o si no son todos de la misma forma."
+    formas = {tuple(v.shape) for v in columna}
+    if len(formas) != 1: raise ValueError(f"Se esperaba una columna de embeddings de la misma forma, y las hay {sorted(formas) or 'ninguna'}.")
     return torch.stack(tuple(columna))
 
 def crear_bases(
@@ -284,7 +300,8 @@ def entrenar_traductor(
     "Entrena un Traductor con AdamW y se queda con la época de mejor coseno de validación."
     f = perdida if callable(perdida) else PERDIDAS.get(perdida)
     if f is None: raise ValueError(f"Pérdida «{perdida}» desconocida; las hay: {', '.join(PERDIDAS)}.")
-    if len(clip) != len(clap) or len(clip) < 10: raise ValueError(f"Hacen falta parejas (al menos 10): llegaron {len(clip)} y {len(clap)}.")
+    comprobar_vectores(clip, clap, parejas=True, minimo=10)
+    if validacion is not None: comprobar_vectores(*validacion, d=clip.shape[1], parejas=True)
     if not 0 <= ema < 1: raise ValueError(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
     azar = torch.Generator().manual_seed(semilla)
     torch.manual_seed(semilla)
@@ -310,6 +327,7 @@ def entrenar_traductor(
         historia.append((epoca, sum(suma)/len(suma), coseno))
         if coseno > mejor: mejor, cual, pesos = coseno, epoca, {k: v.clone() for k, v in vista.state_dict().items()}
         if paciencia is not None and epoca - cual >= paciencia: break
+    if pesos is None: raise FloatingPointError(f"El entrenamiento no dio números en ninguna época: pruebe con menos tasa de aprendizaje (lr={lr}).")
     red.load_state_dict(pesos)
     return red.eval(), historia
 
@@ -324,6 +342,7 @@ class Prueba:
     buenas: torch.Tensor      # `(n, m)`, booleanos; al menos una por fila
 
     def __post_init__(self):
+        comprobar_vectores(self.clip); comprobar_vectores(self.candidatas)
         if self.buenas.shape != (len(self.clip), len(self.candidatas)): raise ValueError(f"Hay {len(self.clip)} preguntas y {len(self.candidatas)} candidatas, y `buenas` es {tuple(self.buenas.shape)}.")
         if not self.buenas.any(1).all(): raise ValueError("Hay preguntas sin ninguna candidata buena.")
         self.candidatas = F.normalize(self.candidatas, dim=1)
@@ -363,6 +382,7 @@ def sin_red(
     "Cinco traducciones sin red: identidad, media, ridge, Procrustes y cercana."
     from scipy.linalg import orthogonal_procrustes
     from sklearn.linear_model import Ridge
+    comprobar_vectores(clip, clap, parejas=True)
     n = lambda x: F.normalize(x, dim=1)
     x, y = n(clip), n(clap)
     mx, my = x.mean(0), y.mean(0)
@@ -445,6 +465,7 @@ def con_centro(
 ) -> Traductor:           # una copia
     "El Traductor, restando la media de `clip` en vez de la de lo que vio al entrenar."
     if not red.config.normalizar: raise ValueError("Este Traductor no normaliza su entrada, y no resta ningún centro.")
+    comprobar_vectores(clip, d=red.config.dimension)
     otra = copy.deepcopy(red)
     otra.centro.copy_(F.normalize(clip, dim=1).mean(0))
     return otra
@@ -477,6 +498,7 @@ def con_memoria(
     semilla: int = 0,
 ) -> Traductor:               # una copia
     "El Traductor, con los centros de `k` racimos de esos textos como memoria. Lanza `ValueError` si hay menos textos que racimos."
+    comprobar_vectores(clip, *([] if imagenes is None else [imagenes]), d=red.config.dimension)
     if len(clip) < k: raise ValueError(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
     centros = KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_
     otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura)
@@ -514,6 +536,7 @@ def entrenar_generativo(
     semilla: int = 0,
 ) -> tuple[TraductorGenerativo, list[float]]:  # la red y su pérdida en cada paso
     "Entrena un Traductor generativo por *flow matching*."
+    comprobar_vectores(clip, clap, parejas=True, minimo=2)
     azar = torch.Generator().manual_seed(semilla); torch.manual_seed(semilla)
     red, historia = TraductorGenerativo(oculta, clip.shape[1]), []
     red.centro.copy_(F.normalize(clip, dim=1).mean(0)); red.media.copy_(clap.mean(0)); red.escala.copy_(clap.std(0).square().mean().sqrt())
@@ -540,6 +563,7 @@ def proponer(
 ) -> torch.Tensor:               # `(n, 512)`, norma 1: una propuesta por fila
     "Sortea un embedding de CLAP para cada uno de CLIP."
     if pasos < 1 or temperatura < 0: raise ValueError(f"Hacen falta al menos un paso y una temperatura no negativa; se pidió {pasos} y {temperatura}.")
+    comprobar_vectores(clip, d=red.config.dimension)
     c, azar = F.normalize(clip, dim=1) - red.centro, torch.Generator().manual_seed(semilla)
     x = temperatura*torch.randn(clip.shape, generator=azar)
     for k in range(pasos):
@@ -557,5 +581,8 @@ def vecinas(
     k: int = 5,
 ) -> list[tuple[str, float]]:   # descripción y coseno
     "Las `k` descripciones más cercanas."
+    if getattr(traducido, "ndim", None) != 1: raise ValueError(f"Se esperaba un solo embedding, (d,), y llegó {tuple(getattr(traducido, 'shape', ())) or type(traducido).__name__}.")
+    comprobar_vectores(traducido[None], embeddings)
+    if len(textos) != len(embeddings): raise ValueError(f"Hay {len(textos)} descripciones y {len(embeddings)} embeddings.")
     coseno = F.cosine_similarity(traducido[None], embeddings)
     return [(textos[i], coseno[i].item()) for i in coseno.topk(min(k, len(textos))).indices.tolist()]

@@ -57,7 +57,8 @@ def navegador():
     ruta = os.environ.get('IMG2AUDIO_NAVEGADOR') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
     if not ruta: _sin_navegador('Falta Chromium: «make navegador», o su ruta en la variable IMG2AUDIO_NAVEGADOR.')
     opciones = ['--disable-background-networking', '--disable-component-update', '--disable-domain-reliability', '--disable-sync',
-                '--no-first-run', '--no-pings', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-gpu', '--disable-dev-shm-usage']
+                '--no-first-run', '--no-pings', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-gpu', '--disable-dev-shm-usage',
+                '--use-fake-device-for-media-stream']  # una cámara fingida, para la aplicación
     if hasattr(os, 'geteuid') and os.geteuid() == 0: opciones.append('--no-sandbox')  # Chromium no arranca su caja de arena como root
     with sync_playwright() as p:
         chromium = p.chromium.launch(executable_path=ruta, args=opciones)

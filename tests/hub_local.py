@@ -23,7 +23,7 @@ class Hub:
         self.repos, self.averias, self.pedidos = {}, {}, []
         self.atascado, self.suelta = threading.Event(), threading.Event()
         self.servidor = http.server.ThreadingHTTPServer(('127.0.0.1', 0), type('Manejador', (Manejador,), dict(hub=self)))
-        self.servidor.daemon_threads = True
+        self.servidor.daemon_threads, self.servidor.handle_error = True, lambda *_: None  # a quien matan a mitad no se le echa de menos
         threading.Thread(target=self.servidor.serve_forever, daemon=True).start()
 
     @property

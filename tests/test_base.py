@@ -265,7 +265,7 @@ def test_sin_red_suena_lo_mismo(taller, sin_red):
 
 @pytest.mark.parametrize('caso, dice', [
     ('base-m', 'la variable HF_HUB_OFFLINE impide usar la red. Por descargar: cvssp/audioldm-m-full (2.61 GB)'),
-    ('mezcla', 'No se pudo obtener cvssp/audioldm-m-full (revisión main)'),
+    ('mezcla', f'No se pudo obtener cvssp/audioldm-m-full (revisión {PERFILES["base-m"].audioldm.split("@")[1][:7]})'),  # por su nombre, la de los perfiles
     ('sin hub', 'no está en la caché, y no hay red. Por descargar: cvssp/audioldm-m-full (2.61 GB)'),
     ('dañado', 'está cortado o dañado: bórrelo y vuelva a obtenerlo')])
 def test_sin_red_se_dice_que_falta(sin_red, caso, dice):

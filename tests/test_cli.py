@@ -1,4 +1,5 @@
 "La orden `img2audio`, por fuera: errores en español con estado 2, y sonidos que se pueden abrir."
+import csv
 import functools
 import http.server
 import json
@@ -50,6 +51,19 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'nada': ([], 'Diga qué sonorizar'),
     'negativo': (['🌧', '--negativo', 'un perro ladra', '--guia', '1'], 'El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió 1'),
     'elegir': (['🌧', '--elegir', '0'], 'Se pidieron 0 sonidos; debe ser al menos 1'),
+    'varias_sin_pesos': (['🌧', '🐓'], '--pesos 1,1'),
+    'pesos': (['🌧', '🐓', '--pesos', '1,mucho'], 'números separados por comas'),
+    'un_peso_de_menos': (['🌧', '🐓', '--pesos', '1'], 'un peso por imagen'),
+    'num_audios': (['🌧', '--num_audios', '0'], 'num_audios debe ser al menos 1'),
+    'dispositivo': (['🌧', '--dispositivo', 'gpu'], 'no se puede usar el dispositivo «gpu»'),
+    'dtype': (['🌧', '--dtype', 'int8'], 'float32, bfloat16 o float16'),
+    'sonido_que_no_existe': (['🌧', '--sonido', 'no_existe.wav'], 'No existe el archivo «no_existe.wav»'),
+    'lote_que_no_existe': (['--lote', 'no_hay_carpeta'], 'No existe la carpeta «no_hay_carpeta»'),
+    'lote_y_algo_mas': (['🌧', '--lote', 'fotos', '--motor', 'audioldm'], 'no se junta con: imagen, motor'),
+    'lote_con_todas_mal': (['--lote', 'malas', '-o', 'de_malas', *CORTO], 'Ninguna de las 1 imágenes de «malas» se pudo sonorizar'),
+    'motor_con_texto': (['🌧', '--texto', 'lluvia', '--motor', 'audioldm', '--checkpoint', 'x.ckpt'], 'El motor audioldm no admite texto'),
+    'motor_sin_pesos': (['🌧', '--motor', 'audioldm'], 'necesita su archivo de pesos'),
+    'checkpoint_sin_motor': (['🌧', '--checkpoint', 'x.ckpt'], 'es el archivo de pesos del motor audioldm'),
 }
 ACIERTOS = {
     'repetido': ['🌧', '-o', 'repetido.wav', *CORTO],
@@ -60,6 +74,13 @@ ACIERTOS = {
     'guiado': ['🌧', '-o', 'guiado.wav', '--guia', '3', *CORTO],
     'negativo_bien': ['🌧', '-o', 'negativo.wav', '--guia', '3', '--negativo', 'cae la lluvia', *CORTO],
     'elegir_bien': ['🌧', '-o', 'elegido.wav', '--elegir', '2', *CORTO],
+    'media': ['🌧', 'lluvia_dibujada.png', '--pesos', '0.7,0.3', '-o', 'media.wav', *CORTO],
+    'rehecho': ['--texto', 'cae la lluvia', '--sonido', 'dado.wav', '--fuerza', '0.6', '-o', 'rehecho.wav', *CORTO],
+    'ddim': ['🌧', '--planificador', 'ddim', '--dtype', 'bfloat16', '-o', 'ddim.wav', *CORTO],
+}
+VARIOS = {  # nombre: (argumentos, estado): más de un archivo
+    'dos': (['🌧', '--num_audios', '2', '-o', 'dos.wav', *CORTO], 0),
+    'lote': (['--lote', 'fotos', '-o', 'de_fotos', *CORTO], 1),
 }
 
 
@@ -70,6 +91,11 @@ def taller(tmp_path_factory) -> Path:
     d = tmp_path_factory.mktemp('taller')
     abrir_imagen('🌧').save(d/'lluvia_dibujada.png')
     (d/'nota.png').write_text('no soy una imagen', encoding='utf-8')
+    (d/'fotos').mkdir()
+    (d/'malas').mkdir()
+    for f in ('lluvia.png', 'otra lluvia.jpg'): abrir_imagen('🌧').save(d/'fotos'/f)
+    for c in ('fotos', 'malas'): (d/c/'mala.png').write_text('no soy una imagen', encoding='utf-8')
+    soundfile.write(d/'dado.wav', np.random.default_rng(0).normal(0, .1, 16_000).astype(np.float32), 16_000)
     return d
 
 
@@ -87,7 +113,7 @@ def servidor(taller):
 @pytest.fixture(scope='module')
 def hecho(taller, servidor) -> dict:
     "Todo lo que se ejecuta, a la vez: la orden de verdad (un acierto y un error) y la tanda. `{nombre: (estado, salida, error)}`."
-    casos = {n: args for n, (args, _) in ERRORES.items()} | ACIERTOS
+    casos = {n: args for n, (args, _) in [*ERRORES.items(), *VARIOS.items()]} | ACIERTOS
     casos = {n: [a.replace('URL', servidor) for a in args] for n, args in casos.items()}
     (taller/'casos.json').write_text(json.dumps(casos), encoding='utf-8')
     (taller/'tanda.py').write_text(TANDA, encoding='utf-8')
@@ -117,6 +143,28 @@ def leer(archivo: Path) -> np.ndarray:
     muestras, _ = soundfile.read(archivo)
     assert muestras.std() > 1e-3
     return muestras
+
+
+def test_varios_sonidos(hecho, taller):
+    "Con semillas seguidas: el 0 y el 1, que ya se han generado sueltos."
+    assert hecho['dos'][0] == 0, hecho['dos'][2]
+    for i, suelto in enumerate(('repetido.wav', 'otra_semilla.wav')): assert np.abs(leer(taller/f'dos-{i + 1}.wav') - leer(taller/suelto)).max() < 1e-3
+
+
+def test_lote(hecho, taller):
+    "Un WAV por imagen y una fila por imagen; la que falla no detiene a las demás, y se sabe por el estado."
+    estado, salida, error = hecho['lote']
+    assert estado == 1 and 'Traceback' not in error and 'sonorizadas: 2; fallos: 1' in salida
+    assert sorted(f.name for f in (taller/'de_fotos').iterdir()) == ['lluvia.wav', 'otra lluvia.wav', 'resultados.csv']
+    with open(taller/'de_fotos'/'resultados.csv', encoding='utf-8', newline='') as f: filas = {r['imagen']: r for r in csv.DictReader(f)}
+    assert list(filas) == ['lluvia.png', 'mala.png', 'otra lluvia.jpg'] and 'como imagen' in filas['mala.png']['error'] and not filas['mala.png']['sonido']
+    assert filas['lluvia.png']['sonido'] == 'lluvia.wav' and filas['lluvia.png']['semilla'] == '0' and filas['lluvia.png']['suena a'] and not filas['lluvia.png']['error']
+    assert np.abs(leer(taller/'de_fotos'/'lluvia.wav') - leer(taller/'lluvia.wav')).max() < 1e-3
+    leer(taller/'de_fotos'/'otra lluvia.wav')
+
+
+def test_la_media_de_dos_imagenes_iguales_es_la_imagen(hecho, taller):
+    assert np.abs(leer(taller/'media.wav') - leer(taller/'lluvia.wav')).max() < 1e-3
 
 
 def test_la_orden_sonoriza(hecho, taller):
@@ -179,6 +227,8 @@ def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
 
 
 def test_lo_que_falla_no_deja_restos(hecho, taller):
-    dejado = {f.name for f in taller.rglob('*') if f.suffix not in ('.json', '.py')}
-    assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva', 'ruta.flac', 'url.wav',
-                      'guiado.wav', 'negativo.wav', 'elegido.wav'}
+    dejado = {f.relative_to(taller).as_posix() for f in taller.rglob('*') if f.is_file() and f.suffix not in ('.json', '.py')}
+    assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva/ruta.flac', 'url.wav',
+                      'guiado.wav', 'negativo.wav', 'elegido.wav', 'media.wav', 'rehecho.wav', 'ddim.wav', 'dado.wav', 'dos-1.wav', 'dos-2.wav',
+                      'fotos/lluvia.png', 'fotos/otra lluvia.jpg', 'fotos/mala.png', 'malas/mala.png', 'de_malas/resultados.csv',
+                      'de_fotos/lluvia.wav', 'de_fotos/otra lluvia.wav', 'de_fotos/resultados.csv'}

@@ -1,4 +1,4 @@
-"Los paquetes originales: lo que no necesita su entorno, siempre; lo demás, donde está (`bash herramientas/entorno_originales.sh`)."
+"Los paquetes originales: lo que no necesita su entorno, siempre; lo demás, donde está (`make test-originales` lo crea)."
 import ast
 import os
 import re
@@ -56,7 +56,9 @@ def test_sin_entorno(monkeypatch, tmp_path):
 def aqui(tmp_path_factory) -> Path:
     "Checkpoints pequeños, al azar, hechos con las clases de los dos paquetes."
     try: org.python_originales()
-    except FileNotFoundError as e: pytest.skip(str(e))
+    except FileNotFoundError as e:
+        if os.environ.get('EXIGIR_ORIGINALES') == '1': pytest.fail(str(e))
+        pytest.skip(str(e))
     return org.pesos_de_prueba(tmp_path_factory.mktemp('originales'))
 
 
@@ -109,6 +111,12 @@ def test_la_comparacion_ve_un_peso_cambiado_de_sitio(pesos, ondas, suyos, aqui, 
     assert de_audio and (clap.audio(ondas) - suyos[1]).abs().max() > 1e-3
 
 
+def test_el_backend_es_el_mismo(aqui, suyos):
+    clap = CodificadorCLAP(backend='laion', checkpoint=aqui/'clap.pt', tokenizer=str(aqui/'roberta'))
+    assert type(clap) is org.CodificadorCLAPLaion
+    assert (clap.texto(FRASES) - suyos[0]).abs().max() < 1e-6
+
+
 def test_de_transformers_a_laion(aqui, pesos, ondas, tmp_path):
     "Un `ClapModel`, tocado aquí y escrito como lo guarda `laion_clap`, da allí lo mismo."
     modelo = org.a_transformers(pesos)
@@ -152,12 +160,29 @@ def test_la_imagen_cambia_el_sonido_y_la_semilla_lo_repite(audioldm):
     gallo, gallo_1, mar = org.sonorizar_audioldm(['🐓', '🐓', '🌊'], audioldm, **corto)
     mar_0, gallo_otra_vez = org.sonorizar_audioldm(['🌊'], audioldm, **corto)[0], org.sonorizar_audioldm('🐓', audioldm, **corto)
     assert [len(s.muestras) for s in (gallo, mar)] == [16_000]*2 and [s.semilla for s in (gallo, gallo_1, mar)] == [0, 1, 2]
-    np.testing.assert_allclose(gallo.muestras, gallo_otra_vez.muestras, atol=1e-6)
+    np.testing.assert_allclose(gallo.muestras, gallo_otra_vez.muestras, atol=1e-4)
     fuerza = gallo.muestras.std()
     assert fuerza > 1e-3
     for otro in (gallo_1, mar_0): assert np.abs(gallo.muestras - otro.muestras).mean() > .02*fuerza
     assert np.abs(mar.muestras - mar_0.muestras).mean() > .02*fuerza  # la tercera de la lista, con la semilla 2
     assert org.sonorizar_audioldm([], audioldm, **corto) == []
+
+
+def test_el_motor_es_el_mismo(aqui, audioldm):
+    from img2audio.integracion import sonorizar
+    corto = dict(perfil='mini', segundos=1., pasos=5, semilla=4, guia=2., eta=0.)
+    uno, otro = sonorizar('🐓', motor='audioldm', checkpoint=aqui/'audioldm.ckpt', progreso=False, **corto), org.sonorizar_audioldm('🐓', audioldm, **corto)
+    assert uno.semilla == otro.semilla == 4 and uno.muestras.shape == (16_000,)
+    np.testing.assert_allclose(uno.muestras, otro.muestras, atol=1e-4)
+    with pytest.raises(ValueError, match='no admite num_audios, planificador'): sonorizar('🐓', motor='audioldm', checkpoint=aqui/'audioldm.ckpt', num_audios=2, planificador='ddim')
+
+
+def test_la_orden_con_el_motor(aqui, tmp_path, monkeypatch, capsys):
+    from img2audio.integracion import atender, Sonido
+    nada = dict(lote='', texto='', negativo='', elegir=1, pesos='', sonido='', fuerza=.5, lamina='', permitir_red_local=False)
+    pedido = dict(peso_texto=.5, segundos=1., pasos=5, guia=None, semilla=0, perfil='mini', num_audios=None, planificador=None, dispositivo=None, dtype=None)
+    assert atender(['🐓'], str(tmp_path/'gallo.wav'), motor='audioldm', checkpoint=str(aqui/'audioldm.ckpt'), **nada, **pedido) == 0
+    assert len(Sonido.leer(tmp_path/'gallo.wav').muestras) == 16_000 and 'gallo.wav: 1.00 s.' in capsys.readouterr().out
 
 
 def test_los_dos_programas_dan_la_misma_onda(aqui, audioldm, ckpt, tmp_path):

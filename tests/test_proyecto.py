@@ -51,7 +51,7 @@ def rueda(tmp_path_factory) -> Path:
 def test_orden_de_consola():
     cfg = configparser.ConfigParser(delimiters=['='])
     cfg.read(RAIZ/'settings.ini', encoding='utf-8')
-    assert cfg['DEFAULT']['console_scripts'] == 'img2audio=img2audio.integracion:principal'
+    assert cfg['DEFAULT']['console_scripts'] == 'img2audio=img2audio.orden:principal img2audio_app=img2audio.aplicacion:principal_app'
 
 
 def test_nbdev_lee_la_configuracion():
@@ -91,9 +91,9 @@ def test_rueda_lleva_los_datos(rueda):
 def test_rueda_declara_la_orden_y_los_requisitos(rueda):
     zf = zipfile.ZipFile(rueda)
     def leer(fin): return zf.read(next(o for o in zf.namelist() if o.endswith(fin))).decode('utf-8')
-    assert 'img2audio = img2audio.integracion:principal' in leer('.dist-info/entry_points.txt')
+    for o in ('img2audio = img2audio.orden:principal', 'img2audio_app = img2audio.aplicacion:principal_app'): assert o in leer('.dist-info/entry_points.txt')
     metadatos = leer('.dist-info/METADATA')
-    for o in ('Name: img2audio', 'Requires-Python: >=3.11', 'Requires-Dist: torch', 'Provides-Extra: dev', 'Apache-2.0'): assert o in metadatos
+    for o in ('Name: img2audio', 'Requires-Python: >=3.11', 'Requires-Dist: torch', 'Provides-Extra: app', 'Provides-Extra: dev', 'Provides-Extra: escala', 'Apache-2.0'): assert o in metadatos
 
 
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
@@ -135,3 +135,10 @@ def test_sin_rutas_de_una_maquina():
 def test_pesos_del_paquete_caben():
     total = sum((RAIZ/o).stat().st_size for o in datos_del_paquete() if '/pesos/' in o)
     assert total <= 40*MIB, f'{total/MIB:.1f} MiB de pesos'
+
+
+def test_el_readme_lleva_las_cifras_de_los_pesos():
+    "La tabla es la de `cifras.json`, que viaja con los pesos: si se cambian unas, hay que ejecutar otra vez el índice."
+    leeme, cifras = (RAIZ/'README.md').read_text(encoding='utf-8'), json.loads((RAIZ/'img2audio/pesos/mini/cifras.json').read_text(encoding='utf-8'))
+    dicho = dict(re.findall(r'^\| ([^|]+?) \| (-?\d+\.\d+)', leeme, re.M))
+    assert not {f['que']: (dicho.get(f['que']), f"{f['valor']:.2f}") for f in cifras.values() if dicho.get(f['que']) != f"{f['valor']:.2f}"}

@@ -221,7 +221,7 @@ RAROS = {  # lo que no es una imagen, y lo que dice el error
     'tiff en coma flotante': (guardar(dibujo('F'), 'TIFF'), '32 bits'), 'tiff de 32 bits': (guardar(dibujo('I'), 'TIFF'), '32 bits'),
     'png de 0 × 5': (png(0, 5, idat=b''), 'no lo es|mide'), 'png de 5 × 0': (png(5, 0, idat=b''), 'no lo es|mide'), 'gif de 0 × 0': (SANAS['gif'][:6] + bytes(4) + SANAS['gif'][10:13], 'dañada|mide|no lo es'), 'bmp de 0 × 9': (bmp(0, 9, 0, b''), 'no lo es|mide'),
     'png con la cabecera de un jpeg': (SANAS['jpeg'][:20] + SANAS['png-RGB'][20:], 'dañada|no lo es'), 'jpeg con la firma de un png': (SANAS['png-RGB'][:8] + SANAS['jpeg'], 'dañada|no lo es'),
-    'ninguna': (None, 'llegó NoneType'), 'número': (7, 'llegó int'), 'lista': ([1, 2], 'llegó list'), 'matriz': (np.zeros((4, 4, 3), np.uint8), 'llegó ndarray'),
+    'ninguna': (None, 'llegó NoneType'), 'número': (7, 'llegó int'), 'lista': ([1, 2], 'llegó list'), 'matriz de dos canales': (np.zeros((4, 4, 2), np.uint8), r'\(4, 4, 2\)'), 'matriz de enteros': (np.zeros((4, 4, 3), int), 'int64'),
     'imagen de Pillow sin píxeles': (Image.new('RGB', (0, 4)), 'mide 0 × 4')}
 
 @pytest.mark.parametrize('caso', RAROS)

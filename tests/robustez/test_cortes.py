@@ -1,0 +1,90 @@
+"Nada se pierde: lo que se mata, se interrumpe o se queda sin disco acaba, al volver a empezar, como si no hubiera pasado nada. Con `IMG2AUDIO_LARGO=1`, diez veces más muertes."
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hub_local import Hub
+
+LARGO = os.environ.get('IMG2AUDIO_LARGO') == '1'
+MUERTES = 200 if LARGO else 20
+TRABAJOS = ('extraccion', 'traductor', 'entrenamiento', 'descarga', 'lote')
+if not hasattr(os, 'fork'): pytest.skip('sin fork', allow_module_level=True)
+
+
+@pytest.fixture(scope='module')
+def taller(tmp_path_factory) -> Path:
+    "Un perfil diminuto, y la casa de un usuario."
+    from img2audio.base import crear_aleatorio
+    d = tmp_path_factory.mktemp('cortes')
+    crear_aleatorio(d/'modelos', 'diminuto')
+    return d
+
+
+def hacer(taller: Path, que: str, *antes: str) -> dict:
+    "Ejecuta `cortes.py`, con un hub de esta máquina al lado. `{trabajo: {prueba: cuenta, o el texto de su fallo}}`"
+    hub = Hub()
+    try:
+        for i, m in enumerate(('clip', 'clap', 'audioldm')): hub.publicar(f'pruebas/{m}', taller/'modelos'/m, f'{i}'*40)
+        limpio = {k: v for k, v in os.environ.items() if not k.startswith(('HF_', 'TRANSFORMERS_', 'IMG2AUDIO_'))}
+        entorno = limpio | dict(HOME=str(taller/'casa'), HF_HOME=str(taller/'hf'), HF_ENDPOINT=hub.url, HF_HUB_DISABLE_TELEMETRY='1', NO_PROXY='127.0.0.1,localhost', no_proxy='127.0.0.1,localhost', PYTHONUTF8='1',
+                                OMP_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', MUERTES=str(MUERTES))
+        r = subprocess.run([*antes, sys.executable, str(Path(__file__).with_name('cortes.py')), que, str(taller/que), str(taller/'modelos'), str(taller/f'{que}.json')],
+                           cwd=taller, env=entorno, capture_output=True, text=True, encoding='utf-8', timeout=14_400 if LARGO else 1200)
+    finally: hub.cerrar()
+    assert r.returncode == 0, r.stderr[-3000:]
+    return json.loads((taller/f'{que}.json').read_text())
+
+
+@pytest.fixture(scope='module')
+def hecho(taller) -> dict: return hacer(taller, 'cortes')
+
+
+def comprobar(hecho: dict, trabajo: str, prueba: str):
+    assert hecho[trabajo]['de_una'] is None, hecho[trabajo]['de_una']
+    hay = hecho[trabajo][prueba]
+    assert not isinstance(hay, str), hay
+    return hay
+
+
+@pytest.mark.parametrize('trabajo', TRABAJOS)
+def test_matado_en_cualquier_momento(hecho, trabajo, apuntar):
+    "SIGKILL en momentos al azar: lo que tiene su nombre definitivo está entero, y al volver a empezar sale lo mismo, byte a byte."
+    hay = comprobar(hecho, trabajo, 'muertes')
+    assert hay['cortes'] == MUERTES and hay['estados'] == [-9]
+    apuntar(hay['cortes'])
+
+
+@pytest.mark.parametrize('trabajo', TRABAJOS)
+def test_interrumpido_con_ctrl_c(hecho, trabajo, apuntar):
+    "SIGINT: estado 130, una línea y ninguna traza; lo hecho sirve, y al volver a empezar sale lo mismo."
+    hay = comprobar(hecho, trabajo, 'interrupciones')
+    assert hay['cortes'] and hay['estados'] == [130]
+    apuntar(hay['cortes'])
+
+
+@pytest.mark.parametrize('trabajo', TRABAJOS)
+def test_dos_a_la_vez(hecho, trabajo, apuntar):
+    "Dos procesos en la misma carpeta: acaban los dos, y sale lo mismo que con uno."
+    apuntar(comprobar(hecho, trabajo, 'a_la_vez'))
+
+
+@pytest.fixture(scope='module')
+def lleno(taller) -> dict:
+    "En un disco de 64 MiB, que se monta en un espacio propio y desaparece con él."
+    montar = ['unshare', '--mount', *([] if os.geteuid() == 0 else ['--user', '--map-root-user'])]
+    with tempfile.TemporaryDirectory() as d:
+        if not shutil.which('unshare') or subprocess.run([*montar, 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', d], capture_output=True).returncode: pytest.skip('aquí no se puede montar un disco pequeño (unshare y mount)')
+    return hacer(taller, 'lleno', *montar)
+
+
+@pytest.mark.parametrize('trabajo', TRABAJOS)
+def test_disco_lleno(lleno, trabajo, apuntar):
+    "Se dice que no queda sitio, no aparece nada a medias y, con sitio, sale lo mismo."
+    hay = comprobar(lleno, trabajo, 'lleno')
+    assert hay['llenos'], 'no se llegó a llenar'
+    apuntar(hay['llenos'])

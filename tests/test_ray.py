@@ -1,0 +1,137 @@
+"La extracción por trozos en un clúster de Ray de dos nodos, que son procesos de esta máquina; y el entrenamiento en corriente, en dos procesos."
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip('ray', reason="Falta Ray: pip install -c constraints.txt -e '.[escala]'")
+
+from img2audio.base_de_datos import base_mini
+from img2audio.escala import Extractor, abrir_extraccion, extraer_a_escala, trozos
+
+N, DE_CADA = 120, 10
+ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0', 'RAY_worker_niceness': '0'}
+
+# El que dirige: levanta el clúster, extrae y dice lo que hizo. Con «lento», cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
+DIRIGE = '''
+import json, os, sys, time
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+from img2audio import escala
+
+lento, señales = len(sys.argv) > 3, sys.argv[-1]
+extraer = escala.Extractor.extraer
+def despacio(self, t, *resto):
+    Path(señales, f"{t['nombre']}.{os.getpid()}").touch()
+    time.sleep(.4)
+    return extraer(self, t, *resto)
+if lento:
+    class Lento(escala.Extractor):
+        extraer = despacio
+    escala.Extractor = Lento
+
+clúster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, object_store_memory=200 * 2**20, include_dashboard=False))
+clúster.add_node(num_cpus=1, object_store_memory=200 * 2**20)
+ray.init(address=clúster.address, log_to_driver=False)
+assert len(ray.nodes()) == 2
+hecho = escala.extraer_a_escala(sys.argv[1], sys.argv[2], con_ray=True, trabajadores=2, progreso=False)
+print(json.dumps(hecho))
+ray.shutdown(); clúster.shutdown()
+'''
+
+
+@pytest.fixture(scope='module')
+def tabla(tmp_path_factory) -> Path:
+    d = tmp_path_factory.mktemp('tabla')
+    textos = list(base_mini(N)['caption'])
+    textos[7] = ''
+    pd.DataFrame(dict(caption=textos)).to_parquet(d/'t.parquet', row_group_size=DE_CADA)
+    (d/'dirige.py').write_text(DIRIGE, encoding='utf-8')
+    extraer_a_escala(d/'t.parquet', d/'uno', progreso=False)
+    return d
+
+
+def dirigir(d: Path, destino: str, *lento: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, 'dirige.py', str(d/'t.parquet'), str(d/destino), *lento], cwd=d, env=ENTORNO,
+                            stdout=subprocess.PIPE, stderr=(d/f'{destino}.txt').open('a'), text=True, start_new_session=True)
+
+
+def acabar(p: subprocess.Popen, d: Path, destino: str) -> list[dict]:
+    salida, _ = p.communicate(timeout=300)
+    assert p.returncode == 0, (d/f'{destino}.txt').read_text()[-3000:]
+    return json.loads(salida.splitlines()[-1])
+
+
+def esperar(señales: Path, n: int, p: subprocess.Popen) -> list[Path]:
+    "Los `n` primeros trozos empezados."
+    while len(hay := sorted(señales.iterdir(), key=lambda f: f.stat().st_mtime_ns)) < n:
+        assert p.poll() is None, 'acabó antes de tiempo'
+        time.sleep(.02)
+    return hay
+
+
+def comprobar_igual(d: Path, destino: str) -> None:
+    "Las mismas filas que con un solo proceso, ninguna dos veces, y los mismos errores."
+    a, b = (abrir_extraccion(d/x).to_pandas() for x in ('uno', destino))
+    assert a.id.tolist() == b.id.tolist() and len(set(b.id)) == len(b) == N - 1
+    assert a.caption.tolist() == b.caption.tolist()
+    for c in ('clip', 'clap'): np.testing.assert_allclose(np.stack(b[c]), np.stack(a[c]), atol=1e-5)
+    assert abrir_extraccion(d/destino, 'errores')['id'] == abrir_extraccion(d/'uno', 'errores')['id']
+    assert not list((d/destino).rglob('*.parcial'))
+
+
+def test_un_trabajador_muerto_no_se_nota(tabla, tmp_path):
+    "Y dos nodos dan lo mismo que un proceso."
+    p = dirigir(tabla, 'dos', str(tmp_path))
+    os.kill(int(esperar(tmp_path, 3, p)[-1].suffix[1:]), signal.SIGKILL)
+    hecho = acabar(p, tabla, 'dos')
+    assert sum(h['filas'] for h in hecho) == N - 1
+    assert len({f.suffix for f in tmp_path.iterdir()}) >= 2  # trabajaron varios procesos
+    comprobar_igual(tabla, 'dos')
+
+
+def test_el_que_dirige_muere_y_se_relanza(tabla, tmp_path):
+    p = dirigir(tabla, 'tres', str(tmp_path))
+    esperar(tmp_path, 5, p)
+    os.killpg(p.pid, signal.SIGKILL)
+    p.communicate()
+    hechos = {f.name for f in (tabla/'tres'/'filas').glob('*.parquet')}
+    assert 0 < len(hechos) < N//DE_CADA
+    hecho = acabar(dirigir(tabla, 'tres'), tabla, 'tres')
+    assert not {f"{h['nombre']}.parquet" for h in hecho} & hechos  # solo lo que faltaba
+    comprobar_igual(tabla, 'tres')
+
+
+def test_otro_perfil_no_se_mezcla(tabla):
+    with pytest.raises(ValueError, match='otro perfil'): extraer_a_escala(tabla/'t.parquet', tabla/'uno', perfil='base')
+
+
+ENTRENA = '''
+import os, sys
+from img2audio.escala import entrenar_en_corriente
+from pathlib import Path
+c = entrenar_en_corriente(sorted(Path(sys.argv[1]).glob("*.parquet")), sys.argv[2], epocas=6, batch_size=8, validar=20, tampon=40, oculta=64)
+print(os.environ.get("WORLD_SIZE", "1"), c)
+'''
+
+
+def test_corriente_en_dos_procesos(tabla, tmp_path):
+    pytest.importorskip('accelerate')
+    from img2audio.traductor import Traductor
+    (tmp_path/'entrena.py').write_text(ENTRENA, encoding='utf-8')
+    orden = [sys.executable, '-m', 'accelerate.commands.launch', '--cpu', '--num_processes', '2', '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no',
+             '--main_process_port', '0', 'entrena.py', str(tabla/'uno'/'filas'), str(tmp_path/'red')]
+    r = subprocess.run(orden, cwd=tmp_path, env=ENTORNO, capture_output=True, text=True, timeout=300)
+    assert r.returncode == 0, r.stderr[-3000:]
+    dicho = [o.split() for o in r.stdout.splitlines() if o.startswith('2 ')]
+    assert len(dicho) == 2 and dicho[0] == dicho[1]  # los dos acaban con la misma red
+    assert float(dicho[0][1]) > .5
+    assert Traductor.from_pretrained(tmp_path/'red').config.oculta == 64
