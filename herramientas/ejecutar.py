@@ -1,4 +1,4 @@
-"Ejecuta cuadernos y guarda sus salidas, sin lo que fuera de aquí no sirve: avisos de stderr, *widgets* y tiempos."
+"Ejecuta cuadernos y guarda sus salidas, sin lo que fuera de aquí no sirve: avisos de stderr, *widgets*, horas y números de celda."
 import argparse
 import json
 import sys
@@ -15,12 +15,14 @@ WIDGET = 'application/vnd.jupyter.widget-view+json'
 def limpiar(
     nb: nbformat.NotebookNode,  # recién ejecutado; se cambia
 ) -> nbformat.NotebookNode:
-    "Quita las salidas que piden un núcleo en marcha, lo que se escribió en stderr y las horas de cada celda."
+    "Quita las salidas que piden un núcleo en marcha, lo que se escribió en stderr, las horas y los números de cada celda."
     nb.metadata.pop('widgets', None)
     for c in nb.cells:
         if c.cell_type != 'code': continue
         c.metadata.pop('execution', None)
         c.outputs = [o for o in c.outputs if o.get('name') != 'stderr' and WIDGET not in o.get('data', {})]
+        for o in (c, *c.outputs):
+            if 'execution_count' in o: o['execution_count'] = None
     return nb
 
 

@@ -30,7 +30,8 @@ else
     echo "Hace falta Python 3.10 o 3.11 (con torch, torchvision y torchaudio, o para instalarlos): IMG2AUDIO_PYTHON_BASE=/ruta/a/python3.11" >&2; exit 1; }
   echo "Con $python y torch 2.0.1 de PyPI."
   "$python" -m venv --clear "$carpeta"
-  "$carpeta/bin/python" -m pip install -q -c "$requisitos" "${torch_pypi[@]}"
+  # el de CPU, que pesa la décima parte; con GPU: INDICE_TORCH=https://pypi.org/simple
+  "$carpeta/bin/python" -m pip install -q --retries 1 --extra-index-url "${INDICE_TORCH:-https://download.pytorch.org/whl/cpu}" -c "$requisitos" "${torch_pypi[@]}"
 fi
 echo "*" > "$carpeta/.gitignore"
 "$carpeta/bin/python" -m pip install -q -r "$requisitos"

@@ -22,17 +22,17 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "clip": "`python -m img2audio.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
-            "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida, y `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados",
-    "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden",
+            "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida, `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados, y `clip --pasos 500 --semilla 5 --desde PERFIL --solo_texto`, con la gramática ampliada",
+    "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL --solo_texto`, con la gramática ampliada",
     "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
-                     "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, y `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración)",
+                     "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración), y `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y los relojes a compás",
     "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`",
 }
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
          "audioldm/vocoder": "- **Aviso:** el plan cambió sobre la marcha: de 1200 pasos hasta el 600, de 1000 hasta el 1000, de 1600 hasta el 1600, de 4800 hasta el 2800 y de 3800 desde ahí. La rugosidad entró en la pérdida en el paso 2200, "
                              "con peso 2, y pesa 8 desde el 2800; los log-mel del VAE son, desde el 2200, los del decodificador afinado.\n",
-         "audioldm/unet": "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600.\n",
+         "audioldm/unet": "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, y la quinta, con uno de 2200 que al llegar a 800 se acortó a 1600.\n",
          "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas. "
                  "La tercera se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400. La cuarta empezó sin tapar parches, con un plan de 4000 pasos; desde el 600 los tapa, con un plan de 6000, y desde el 2400, de 5000; "
                  "desde el 2600 ve menos fotografías y más dibujos.\n"}

@@ -7,7 +7,7 @@ __all__ = ['MAX_SUBIDA', 'EMOJIS', 'HISTORIA', 'EntradaImagen', 'crear_mandos', 
            'abrir_pagina', 'principal_app']
 
 # %% ../nbs/07_aplicacion.ipynb #f3d34680
-import base64, contextlib, functools, io, json, os, socket, sys, tempfile, threading, warnings
+import base64, contextlib, io, json, os, socket, tempfile, threading, warnings
 from html import escape
 from pathlib import Path
 
@@ -182,22 +182,29 @@ class Aplicacion:
         self.barra = widgets.IntProgress(value=0, min=0, max=1, layout=dict(width="14em"))
         self.estado, self.resultado, self.pasado = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.boton.on_click(lambda _: self.pulsar()); self.boton_cancelar.on_click(lambda _: self.cancelar())
-        entrada, fuente = self.mandos["imagen"], self.mandos["fuente"]
-        entrada.al_rechazar = lambda mensaje: self._decir(mensaje, error=True)
-        entrada.observe(lambda c: c.new and setattr(fuente, "value", ""), "datos")         # manda lo último que se tocó:
-        fuente.observe(lambda c: c.new.strip() and entrada.quitar(), "value")              # la imagen borra el emoji, y al revés
+        self._una_fuente()
         seguidos = dict(flex_flow="row wrap", max_width="38em")
         emojis = widgets.HBox([self._boton_emoji(e, n) for e, n in EMOJIS.items()], layout=seguidos)
         ordenes = widgets.HBox([self.boton, self.boton_cancelar, self.barra], layout=seguidos)
         self.vista = widgets.VBox([emojis, *self.mandos.values(), ordenes, self.estado, self.resultado, self.pasado])
 
-    def _boton_emoji(self, emoji: str, nombre: str) -> widgets.Button:
-        "Un botón que escribe un emoji."
-        b = widgets.Button(description=emoji, tooltip=nombre, layout=dict(width="2.8em"))
-        b.on_click(lambda _: setattr(self.mandos["fuente"], "value", emoji))
-        return b
-
     def _repr_mimebundle_(self, **kwargs): return self.vista._repr_mimebundle_(**kwargs)
+
+# %% ../nbs/07_aplicacion.ipynb #a77e0026
+@patch
+def _una_fuente(self: Aplicacion) -> None:
+    "Hace que dar una imagen borre lo escrito, y escribir, la imagen."
+    entrada, fuente = self.mandos["imagen"], self.mandos["fuente"]
+    entrada.al_rechazar = lambda mensaje: self._decir(mensaje, error=True)
+    entrada.observe(lambda c: c.new and setattr(fuente, "value", ""), "datos")
+    fuente.observe(lambda c: c.new.strip() and entrada.quitar(), "value")
+
+@patch
+def _boton_emoji(self: Aplicacion, emoji: str, nombre: str) -> widgets.Button:
+    "Un botón que escribe un emoji."
+    b = widgets.Button(description=emoji, tooltip=nombre, layout=dict(width="2.8em"))
+    b.on_click(lambda _: setattr(self.mandos["fuente"], "value", emoji))
+    return b
 
 # %% ../nbs/07_aplicacion.ipynb #ae3c59ba
 @patch
@@ -345,7 +352,7 @@ _PLANTILLA = """{% extends "voila/templates/lab/index.html.j2" %}
 {% block notebook_css %}
 {{ resources.include_js("static/voila-style.js") }}{{ spinner.css() }}
 {{ super.super() }}
-<style>html, body.jp-Notebook {background: var(--jp-layout-color0)} #rendered_cells {box-sizing: border-box; max-width: 60em; margin: 0 auto; padding: 0 1em} #rendered_cells .jp-OutputPrompt {display: none} h1 {font: 600 1.8em sans-serif; margin: .6em 0}</style>
+<style>#rendered_cells {box-sizing: border-box; max-width: 60em; margin: 0 auto; padding: 0 1em} #rendered_cells .jp-OutputPrompt {display: none} h1 {font: 600 1.8em sans-serif; margin: .6em 0}</style>
 {% endblock %}
 {% block body_header %}{{ super() }}<h1>img2audio</h1>
 <script>document.title = "img2audio"; document.getElementById("loading_text").textContent = "Cargando img2audio…"; window.voila_process = () => {};</script>

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset
 from fastcore.script import Param, call_parse, store_true
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from .base import crear_aleatorio
@@ -112,7 +113,7 @@ def fila_textos(
 # %% ../nbs/13_banco.ipynb #ba2c0019
 def fotos_falsas(carpeta: Path, n: int) -> list[str]:
     "JPEG de 640 × 480, con escenas de dibujos."
-    azar, dibujos, rutas = random.Random(0), cargar_dibujos("train")["archivo"], []
+    azar, dibujos, rutas = random.Random(0), [Image.open(f).convert("RGBA") for f in cargar_dibujos("train")["archivo"][:40]], []
     for i in range(n):
         escena([azar.choice(dibujos)], azar, 480).resize((640, 480)).save(ruta := carpeta/f"{i:03d}.jpg", quality=90)
         rutas.append(str(ruta))
@@ -148,7 +149,7 @@ def fila_tabla(a: SimpleNamespace) -> list[dict]:
     return filas + [fila("tabla: tamaño", "sus números", f"{ocupa['arrow/*']:.0f} MB", f"{crudo:.0f} MB", max(ocupa.values())/crudo, 1.1, "≤", f"Arrow; en Parquet, {ocupa['t.parquet']:.0f} MB")]
 
 # %% ../nbs/13_banco.ipynb #ba2c0023
-RAPIDO = dict(epocas=6, batch_size=512, lr=3e-3, ruido=0.)  # sin ruido: aquí se comparan textos con textos
+RAPIDO = dict(epocas=12, batch_size=512, lr=3e-3, ruido=0.)  # sin ruido: aquí se comparan textos con textos
 
 def aprender_como_antes(x, y, validacion, epocas: int) -> torch.nn.Module:
     "El bucle de la misión: Adam, de 64 en 64, y la época de mejor pérdida de validación."
@@ -215,6 +216,7 @@ def de_audioldm(tuberia: TuberiaImg2Audio):
     otra.set_progress_bar_config(disable=True); tuberia.set_progress_bar_config(disable=True)
     return otra
 
+# %% ../nbs/13_banco.ipynb #ba2c0204
 def fila_sonido(a: SimpleNamespace, dispositivo: str = "cpu") -> list[dict]:
     "Un sonido de diez segundos, y lo que de él se lleva la imagen."
     if dispositivo != "cpu" and not torch.cuda.is_available(): return [fila("10 s de sonido en GPU, de uno en uno", "V2A-Mapper, 35,45 s; Im2Wav, 864,12 s", meta=1, sentido="≤", nota="aquí no hay GPU")]
@@ -247,6 +249,7 @@ def fila_trucos(a: SimpleNamespace) -> list[dict]:
     apunta = lambda que, t, nota="": filas.append(fila(f"UNet, {que}", "sin nada, float32", f"{1000*t:.0f} ms", f"{1000*base:.0f} ms", base/t, nota=nota))
     apunta("por lotes de 4", llamada(tuberia.unet, 4))
     apunta("channels last", llamada(tuberia.unet.to(memory_format=torch.channels_last)))
+    tuberia.unet.to(memory_format=torch.contiguous_format)
     if shutil.which("g++") or shutil.which("clang++"):
         compilado = torch.compile(tuberia.unet)
         primera, _ = cronometro(lambda: llamada(compilado))
@@ -277,6 +280,7 @@ def aciertos(
             bien.append(np.mean([j.oye(ondas) == np.asarray(clases[i:i + 20]) for j in jueces], axis=0))
     return np.concatenate(bien)
 
+# %% ../nbs/13_banco.ipynb #ba2c0202
 def fila_evaluaciones(a: SimpleNamespace) -> list[dict]:
     "El acuerdo con ocho llamadas al UNet, frente a doscientas."
     contra = "100 pasos guiados de DDIM, 200 llamadas"
@@ -309,6 +313,7 @@ def mib(maxrss: int) -> float:
     "La memoria máxima que da el sistema, en MiB: Linux la cuenta en KiB y macOS en bytes."
     return maxrss/(2**20 if sys.platform == "darwin" else 2**10)
 
+# %% ../nbs/13_banco.ipynb #ba2c0203
 def fila_importar(a: SimpleNamespace) -> list[dict]:
     "Lo que se espera antes de empezar."
     todo, ayuda = proceso("-c", "import img2audio.integracion", veces=3)[0], proceso("-m", "img2audio.orden", "--help", veces=3)[0]

@@ -155,6 +155,7 @@ def _cortes_tsv(f, parte: int) -> list[tuple[int, int]]:
 
 CORTES = {".parquet": _cortes_parquet, ".tsv": _cortes_tsv, ".tar": lambda f, parte: [(0, 1)]}  # un tar es un trozo: img2dataset los hace de 10.000
 
+# %% ../nbs/08_a_escala.ipynb #e5ca0104
 def trozos(
     origen: str | Path,  # archivo, o carpeta de `.parquet`, `.tsv` o `.tar`; local, o de un almacén (`s3://…`)
     parte: int = 4096,   # líneas por trozo, en los TSV
@@ -186,6 +187,7 @@ def _leer_tsv(f, t: dict, texto: str, imagen: str) -> list[tuple]:
     campos = [o.split("\t") for o in lineas]
     return [(c[i] if i < len(c) else None, c[j] if j is not None and j < len(c) else None) for c in campos]
 
+# %% ../nbs/08_a_escala.ipynb #e5ca0107
 def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[tuple]:
     "WebDataset: los archivos de igual nombre son una muestra. El texto, en `.txt` o en el `.json`; la imagen, en lo demás."
     muestras = {}
@@ -197,6 +199,7 @@ def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[tuple]:
         return x["txt"].decode("utf-8", "replace").strip() if "txt" in x else json.loads(x.get("json", b"{}")).get(texto), imagen
     return [par(x) for x in muestras.values()]
 
+# %% ../nbs/08_a_escala.ipynb #e5ca0106
 LEER = {".parquet": _leer_parquet, ".tsv": _leer_tsv, ".tar": _leer_tar}
 
 def leer_trozo(
@@ -226,6 +229,7 @@ def _columna(x: torch.Tensor) -> pa.Array:
     "Unos embeddings `(n, 512)`, como columna."
     return pa.FixedSizeListArray.from_arrays(pa.array(x.numpy().reshape(-1)), DIMENSION)
 
+# %% ../nbs/08_a_escala.ipynb #e5ca0109
 class Extractor:
     "Lo que hace cada trabajador, sea este proceso o un actor de Ray."
     def __init__(self,
@@ -278,6 +282,7 @@ def _faltan(origen, destino: str, parte: int, ajustes: dict) -> list[dict]:
     hechos = {Path(f).name for f in fs.ls(f"{raiz}/filas", detail=False)}
     return [t for t in todos if f"{t['nombre']}.parquet" not in hechos]
 
+# %% ../nbs/08_a_escala.ipynb #e5ca0111
 def extraer_a_escala(
     origen: str | Path,                # lo que entiende `trozos`
     destino: str | Path,               # carpeta: `filas/`, `errores/` y `extraccion.json`
@@ -322,6 +327,7 @@ def _corriente(archivos: list[str], salta: int, semilla: int, tampon: int):
     d = load_dataset("parquet", data_files=archivos, split="train", streaming=True).select_columns(["clip", "clap"])
     return d.skip(salta).shuffle(seed=semilla, buffer_size=tampon).with_format("torch")
 
+# %% ../nbs/08_a_escala.ipynb #e5ca0117
 def entrenar_en_corriente(
     archivos: list[str | Path],   # Parquet con `clip` y `clap`
     destino: str | Path,          # carpeta del Traductor

@@ -66,7 +66,7 @@ def autocorrelacion(
     mel: np.ndarray,  # log-mel, `(tramas, 64)`
 ) -> np.ndarray:      # `(201, 8)`: retraso de 0 a 2 s, por grupo de bandas
     "Parecido de la envolvente de cada grupo de ocho bandas consigo misma, retrasada."
-    comprobar_vectores(mel, d=64, nulos=True, que="log-mel")
+    comprobar_vectores(mel, d=64, minimo=33, nulos=True, que="log-mel")  # con menos no hay con qué comparar un retraso de un segundo
     envolvente = np.log(np.exp(mel).reshape(len(mel), 8, 8).sum(2))
     envolvente = envolvente - envolvente.mean(0)
     n = 2**(2*len(mel) - 1).bit_length()  # con ceros detrás: sin dar la vuelta
@@ -85,7 +85,7 @@ def rasgos_mel(
     ondas: list[np.ndarray],  # a 16 kHz
 ) -> np.ndarray:              # `(n, 432)`
     "Lo que oye el primer juez: estadísticas y ritmo del log-mel."
-    mels = (log_mel(torch.from_numpy(o)).double().clamp(min=SUELO_JUEZ).numpy() for o in ondas_validas(ondas, 433))
+    mels = (log_mel(torch.from_numpy(o)).double().clamp(min=SUELO_JUEZ).numpy() for o in ondas_validas(ondas, 33*160))
     return np.stack([np.concatenate([estadisticas(m), ritmo(m)]) for m in mels])
 
 # %% ../nbs/05_evaluacion.ipynb #445f5c98
@@ -106,10 +106,10 @@ def _rasgos_librosa(
                            [eco[i:j].max() for i, j in ((5, 12), (12, 20), (20, 35), (35, 60), (60, 110))]])
 
 def rasgos_librosa(
-    ondas: list[np.ndarray],  # a 16 kHz, de al menos 2,3 s
+    ondas: list[np.ndarray],  # a 16 kHz, de al menos 1,25 s
 ) -> np.ndarray:              # `(n, 92)`
     "Lo que oye el segundo juez."
-    return np.stack([_rasgos_librosa(o) for o in ondas_validas(ondas, 36_000)])
+    return np.stack([_rasgos_librosa(o) for o in ondas_validas(ondas, 20_000)])
 
 # %% ../nbs/05_evaluacion.ipynb #ce801563
 def variantes(
@@ -777,7 +777,7 @@ def medir(
     clases: list[str] | None = None, # concepto de cada uno, si se sabe
 ) -> list[dict]:                     # filas, de `fila`
     "Las medidas del campo para unos sonidos y sus condiciones."
-    comprobar_vectores(e)
+    comprobar_vectores(e, d=DIMENSION)
     if len(e) != len(ondas): raise ValueError(f"Hay {len(ondas)} sonidos y {len(e)} condiciones.")
     n, filas = f"n={len(ondas)}", []
     clap = CodificadorCLAP(referencia.perfil).audio(list(ondas))

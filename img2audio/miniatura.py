@@ -1108,13 +1108,14 @@ def entrenar_traductor_mini(
     semilla: int = 0,
     audiocaps: bool = True,
     epocas: int = 25,
+    oculta: int = 256,             # la mitad de pesos que con 512, y traduce igual (fase IV)
 ) -> None:
     "Entrena el Traductor de `mini` y lo guarda."
     from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
     from img2audio.traductor import con_memoria, entrenar_traductor
     base = base_mini(n, semilla, audiocaps)
     x, y = (cod(perfil).texto(base["caption"], progreso=True) for cod in (CodificadorCLIP, CodificadorCLAP))
-    red, historia = entrenar_traductor(x, y, epocas=epocas, semilla=semilla)
+    red, historia = entrenar_traductor(x, y, oculta=oculta, epocas=epocas, semilla=semilla)
     carpeta = Path(carpeta); carpeta.mkdir(parents=True, exist_ok=True)
     (carpeta/"curva.jsonl").write_text("".join(json.dumps(dict(paso=e, total=round(l, 5), coseno=round(c, 5))) + "\n" for e, l, c in historia))
     azar, dibujos = random.Random(semilla), dibujos_por_clase()

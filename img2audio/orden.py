@@ -10,7 +10,7 @@ import sys
 from fastcore.script import Param, call_parse, store_true
 
 # %% ../nbs/14_orden.ipynb #e14a0007
-PASOS, GUIA = 10, 2.  # la guía, por la regla de 05_evaluacion, con 40 sonidos por punto
+PASOS, GUIA = 10, 3.5  # la guía, por la regla de 05_evaluacion
 PLANIFICADOR = ("dpm", "ddim", "unipc")  # cómo se quita el ruido: los de `PLANIFICADORES`
 
 # %% ../nbs/14_orden.ipynb #3866ff6e
@@ -46,6 +46,7 @@ def principal(
 ):
     "Pone sonido a una imagen, o a una carpeta de imágenes."
     pedido = dict(locals())
-    from img2audio import integracion
+    try: from img2audio import integracion
+    except KeyboardInterrupt: print("img2audio: interrumpido", file=sys.stderr); sys.exit(130)  # importar los modelos lleva segundos
     with integracion.errores_en_claro("img2audio", "interrumpido"): estado = integracion.atender(**pedido)
     if estado: sys.exit(estado)

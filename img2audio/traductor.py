@@ -22,7 +22,6 @@ from datasets import Dataset
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from PIL import Image, ImageOps
-from sklearn.cluster import KMeans
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
@@ -499,6 +498,7 @@ def con_memoria(
 ) -> Traductor:               # una copia
     "El Traductor, con los centros de `k` racimos de esos textos como memoria. Lanza `ValueError` si hay menos textos que racimos."
     comprobar_vectores(clip, *([] if imagenes is None else [imagenes]), d=red.config.dimension)
+    from sklearn.cluster import KMeans
     if len(clip) < k: raise ValueError(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
     centros = KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_
     otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura)

@@ -17,7 +17,7 @@ from test_navegador import ANCHOS, DESBORDE, SONIDOS, accesibilidad
 
 RAIZ = Path(__file__).resolve().parents[1]
 DIBUJO = RAIZ/'img2audio'/'dibujos'/'fluent'/'rooster'/'gallina.png'
-PACIENCIA = 120_000  # milisegundos: en una máquina cargada, abrir JupyterLab e importar los modelos lleva su tiempo
+PACIENCIA = 240_000  # milisegundos: en una máquina cargada, abrir JupyterLab e importar los modelos lleva su tiempo
 # Suelta en la zona de la imagen los archivos dados, como haría el ratón.
 SOLTAR = """([zona, archivos]) => {
   const dt = new DataTransfer();
@@ -47,7 +47,7 @@ def servidor(orden: list[str], carpeta: Path, puerto: int):
                 else: break
             yield p
             p.send_signal(signal.SIGTERM)
-            assert p.wait(20) is not None
+            assert p.wait(90) is not None
         finally:
             try: os.killpg(p.pid, signal.SIGKILL)
             except ProcessLookupError: pass

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -127,11 +128,14 @@ def test_corriente_en_dos_procesos(tabla, tmp_path):
     pytest.importorskip('accelerate')
     from img2audio.traductor import Traductor
     (tmp_path/'entrena.py').write_text(ENTRENA, encoding='utf-8')
-    orden = [sys.executable, '-m', 'accelerate.commands.launch', '--cpu', '--num_processes', '2', '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no',
-             '--main_process_port', '0', 'entrena.py', str(tabla/'uno'/'filas'), str(tmp_path/'red')]
-    r = subprocess.run(orden, cwd=tmp_path, env=ENTORNO, capture_output=True, text=True, timeout=300)
-    assert r.returncode == 0, r.stderr[-3000:]
-    dicho = [o.split() for o in r.stdout.splitlines() if o.startswith('2 ')]
+    with socket.socket() as libre: libre.bind(('127.0.0.1', 0)); puerto = str(libre.getsockname()[1])
+    orden = [sys.executable, 'entrena.py', str(tabla/'uno'/'filas'), str(tmp_path/'red')]
+    entornos = [ENTORNO | dict(RANK=str(i), LOCAL_RANK=str(i), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=puerto, GLOO_SOCKET_IFNAME='lo') for i in (0, 1)]  # lo que pone torchrun
+    dos = [subprocess.Popen(orden, cwd=tmp_path, env=e, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for e in entornos]
+    try: salidas = [p.communicate(timeout=300) for p in dos]
+    finally: [p.kill() for p in dos]
+    assert [p.returncode for p in dos] == [0, 0], salidas[0][1][-3000:]
+    dicho = [o.split() for salida, _ in salidas for o in salida.splitlines() if o.startswith('2 ')]
     assert len(dicho) == 2 and dicho[0] == dicho[1]  # los dos acaban con la misma red
     assert float(dicho[0][1]) > .5
     assert Traductor.from_pretrained(tmp_path/'red').config.oculta == 64

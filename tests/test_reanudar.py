@@ -72,8 +72,8 @@ def carpeta(tmp_path_factory) -> Path:
     matar_tras(extrae, 'trozo', 2)
     (d/'a_mitad.json').write_text(json.dumps([f.relative_to(d).as_posix() for f in d.rglob('*')]))
     # y lo que dejaría un corte en plena escritura
-    (d/'cortada'/'estado.parcial').write_bytes(b'a medias')
-    (next((d/'partida').glob('*.trozos'))/'000000020.parcial').write_bytes(b'a medias')
+    (d/'cortada'/'estado.safetensors.0a1b2c3d.parcial').write_bytes(b'a medias')
+    (next((d/'partida').glob('*.trozos'))/'000000020.parquet.0a1b2c3d.parcial').write_bytes(b'a medias')
     fin = lanzar(d, 'regresion:cortada', 'extraccion:partida', 'regresion:seguida', 'extraccion:entera')
     try: (d/'salida.txt').write_text(fin.communicate(timeout=900)[0], encoding='utf-8')
     finally: fin.kill()

@@ -195,6 +195,20 @@ def test_colab():
     assert r.returncode == 0, r.stdout
 
 
+def test_ejecutar(tmp_path):
+    "De lo que sale al ejecutar un cuaderno se guarda lo que sirve sin núcleo, y de la misma manera cada vez."
+    import nbformat
+    sys.path.insert(0, str(RAIZ/'herramientas'))
+    from ejecutar import WIDGET, ejecutar as correr
+    codigo = f'import sys\nprint("hola")\nprint("aviso", file=sys.stderr)\ndisplay({{"{WIDGET}": {{"model_id": "x"}}}}, raw=True)\n1 + 1'
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(codigo)], metadata={'widgets': {}}), tmp_path/'a.ipynb')
+    correr(tmp_path/'a.ipynb')
+    nb = json.loads((tmp_path/'a.ipynb').read_text(encoding='utf-8'))
+    c = nb['cells'][0]
+    assert [o.get('text') or o['data']['text/plain'] for o in c['outputs']] == [['hola\n'], ['2']]
+    assert 'widgets' not in nb['metadata'] and 'execution' not in c['metadata'] and c['execution_count'] is None and ''.join(c['source']) == codigo
+
+
 def ejecutar(carpeta: Path, *orden: str) -> subprocess.CompletedProcess:
     "Una orden de make con lo que haya en `carpeta` delante, y sin rehacer el entorno."
     camino = os.pathsep.join([str(carpeta), *(o for o in os.environ['PATH'].split(os.pathsep) if not (Path(o)/'quarto').exists())])
