@@ -283,12 +283,13 @@ def aciertos(
 # %% ../nbs/13_banco.ipynb #ba2c0202
 def fila_evaluaciones(a: SimpleNamespace) -> list[dict]:
     "El acuerdo con ocho llamadas al UNet, frente a doscientas."
-    contra = "100 pasos guiados de DDIM, 200 llamadas"
+    largo = 2 if a.breve else 100
+    contra = f"{largo} pasos guiados de DDIM, {2*largo} llamadas"
     if not carpeta_datos(): return [fila("ocho llamadas al UNet por sonido (mini)", contra, meta=3, sentido="≤", nota="hacen falta las grabaciones: véase IMG2AUDIO_DATOS")]
     ent, tuberia, semillas = cargar_ondas((1,) if a.breve else (1, 2, 3)), cargar_tuberia("mini"), (0,) if a.breve else (0, 1, 2)
     tuberia.set_progress_bar_config(disable=True)
     jueces, filas = [j.entrenar(list(ent.onda), list(ent.clase)) for j in crear_jueces()], []
-    suyo = aciertos(tuberia, jueces, semillas, planificador="ddim", pasos=2 if a.breve else 100)
+    suyo = aciertos(tuberia, jueces, semillas, planificador="ddim", pasos=largo)
     for p, pasos, tramo in PUNTOS[:1] if a.breve else PUNTOS:
         x = aciertos(tuberia, jueces, semillas, planificador=p, pasos=pasos, intervalo_guia=tramo)
         bajo, alto = intervalo(suyo - x)

@@ -233,10 +233,12 @@ def datos_mini(
     return t, pd.concat(partes, ignore_index=True)
 
 def datos_mision(
-    imagenes: int = 5_000,   # direcciones que se intentan de cada conjunto
+    imagenes: int = 5_000,          # direcciones que se intentan de cada conjunto
+    wit: str | None = None,         # su TSV; si no, se descarga
+    conceptual: str | None = None,  # el suyo
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # textos e imágenes
     "Los datos de la misión: AudioCaps entero, y WIT y Conceptual Captions descargados."
-    tablas = dict(WIT=cargar_wit(maximo=imagenes), Conceptual=cargar_conceptual(maximo=imagenes))
+    tablas = dict(WIT=cargar_wit(wit, maximo=imagenes), Conceptual=cargar_conceptual(conceptual, maximo=imagenes))
     return _audiocaps(lambda c: (c,)).reset_index(drop=True), pd.concat([parejas_web(t, n) for n, t in tablas.items()], ignore_index=True)
 
 DATOS = dict(mini=datos_mini, base=datos_mision)

@@ -66,3 +66,22 @@ def test_esc10_descargado(servidor, monkeypatch):
 def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
     monkeypatch.setenv("IMG2AUDIO_DATOS", str(tmp_path/"nada"))
     with pytest.raises(FileNotFoundError, match="IMG2AUDIO_DATOS"): bd.carpeta_datos()
+
+
+def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
+    "AudioCaps, WIT y Conceptual Captions de archivos propios, por el mismo camino que los de `base`: reparto, embeddings y comparación."
+    from img2audio import traductor as tr
+    dibujos = [d["archivo"] for d in bd.cargar_dibujos("train")][:80]
+    (tmp_path/"audiocaps").mkdir()
+    for parte, n in dict(train=40, val=12, test=12).items():
+        filas = "".join(f"{i},y,0,A {parte} sound number {i}\n" for i in range(n))
+        (tmp_path/"audiocaps"/f"{parte}.csv").write_text("audiocap_id,youtube_id,start_time,caption\n" + filas, encoding="utf-8")
+    monkeypatch.setenv("IMG2AUDIO_DATOS", str(tmp_path))
+    wit = "language\timage_url\tcaption_reference_description\tcaption_alt_text_description\n" + "".join(f"es\t{f}\tpie {i}\t\n" for i, f in enumerate(dibujos[:40]))
+    (tmp_path/"wit.tsv").write_text(wit + "es\tno_existe.png\tuna imagen que ya no está\t\n", encoding="utf-8")
+    (tmp_path/"cc.tsv").write_text("".join(f"caption {i}\t{f}\n" for i, f in enumerate(dibujos[40:])), encoding="utf-8")
+    textos, imagenes = tr.datos_mision(100, str(tmp_path/"wit.tsv"), str(tmp_path/"cc.tsv"))
+    assert len(textos) == 64 and len(imagenes) == 80 and set(textos.parte) == set(imagenes.parte) == set(tr.PARTES)
+    textos, imagenes = tr.embeber(textos, imagenes)
+    c = tr.comparar(tr.crear_bases(textos, imagenes), tr.crear_pruebas(textos, imagenes), semillas=(0,), ocultas=(256,), ejemplos=100, progreso=False)
+    assert set(c.filas.base) == {"textos", "imágenes", "ambas"} and set(c.filas.conjunto) == {"textos", "WIT", "Conceptual"}
