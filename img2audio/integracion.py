@@ -57,6 +57,11 @@ class TuberiaImg2Audio(DiffusionPipeline):
         return 2**(len(self.vae.config.block_out_channels) - 1)
 
     @property
+    def multiplo(self) -> int:
+        "De cuántas en cuántas van las tramas del latente: `AttnUpBlock2D`, de diffusers, no recupera los tamaños impares, y los demás bloques sí."
+        return 2**(len(self.unet.config.block_out_channels) - 1) if "AttnUpBlock2D" in self.unet.config.up_block_types else 1
+
+    @property
     def por_trama(self) -> int:
         "Muestras de sonido por trama del latente."
         return self.reduccion*int(np.prod(self.vocoder.config.upsample_rates))
@@ -228,7 +233,7 @@ def forma_latente(self: TuberiaImg2Audio,
     segundos: float,
 ) -> tuple:           # `(n, canales, tramas, bandas)`; las tramas, hacia arriba
     "Forma del latente de unos sonidos."
-    tramas = max(1, -(-round(segundos*self.vocoder.config.sampling_rate)//self.por_trama))
+    tramas = max(1, -(-round(segundos*self.vocoder.config.sampling_rate)//(self.por_trama*self.multiplo)))*self.multiplo
     return n, self.unet.config.in_channels, tramas, self.vocoder.config.model_in_dim//self.reduccion
 
 @patch
