@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -22,6 +23,7 @@ import soundfile
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file
+from tqdm import tqdm
 
 from img2audio import embeddings, escala, miniatura
 from img2audio import orden as orden_img2audio
@@ -112,7 +114,7 @@ def esperar(pid: int) -> int:
 
 def definitivos(carpeta: Path) -> list[Path]:
     "Los archivos con su nombre definitivo: ni provisionales, ni cerrojos, ni lo que las bibliotecas guardan para sí."
-    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/relleno$', str(f))]
+    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/relleno$', str(f))]
 
 
 def comprobar_enteros(carpeta: Path) -> int:
@@ -230,6 +232,7 @@ def intentar(f, *args):
 
 if __name__ == '__main__':
     que, d, perfil, salida = sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
+    tqdm.set_lock(threading.RLock())  # el suyo lo comparten los hijos de un fork: si se mata al que lo tiene, los demás esperarían siempre
     if que == 'lleno':  # en su propio espacio de montajes: el disco desaparece con el proceso
         d.mkdir(exist_ok=True)
         DIARIOS = d.with_name('diarios')
