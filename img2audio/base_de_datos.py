@@ -710,6 +710,10 @@ def _sin_sitio(e: BaseException | None) -> bool:
     "¿Viene de un disco lleno?"
     return e is not None and (getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e) or _sin_sitio(e.__cause__ or e.__context__))
 
+def _interrumpido(e: BaseException | None) -> bool:
+    "¿Viene de un Ctrl-C, aunque una biblioteca lo haya envuelto en un error suyo?"
+    return e is not None and (isinstance(e, KeyboardInterrupt) or _interrumpido(e.__cause__ or e.__context__))
+
 @contextlib.contextmanager
 def errores_en_claro(
     orden: str,                          # con qué nombre se presenta
@@ -717,11 +721,12 @@ def errores_en_claro(
 ):
     "Dentro, un `ValueError`, un `OSError` o un `FloatingPointError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
     try: yield
-    except KeyboardInterrupt: mensaje, estado = interrumpido, 130
-    except Exception as e:
+    except (KeyboardInterrupt, Exception) as e:
         lleno = _sin_sitio(e) and (not isinstance(e, OSError) or e.errno is not None)  # los nuestros ya lo dicen, y mejor
-        if not lleno and not isinstance(e, (ValueError, OSError, FloatingPointError)): raise
-        mensaje, estado = "no queda sitio en el disco: haga sitio y repita" if lleno else e, 2
+        if _interrumpido(e): mensaje, estado = interrumpido, 130
+        elif lleno: mensaje, estado = "no queda sitio en el disco: haga sitio y repita", 2
+        elif isinstance(e, (ValueError, OSError, FloatingPointError)): mensaje, estado = e, 2
+        else: raise
     else: return
     print(f"{orden}: {mensaje}", file=sys.stderr)
     sys.exit(estado)

@@ -114,7 +114,7 @@ def esperar(pid: int) -> int:
 
 def definitivos(carpeta: Path) -> list[Path]:
     "Los archivos con su nombre definitivo: ni provisionales, ni cerrojos, ni lo que las bibliotecas guardan para sí."
-    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/relleno$', str(f))]
+    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/blobs/tmp_|/relleno$', str(f))]
 
 
 def comprobar_enteros(carpeta: Path) -> int:
@@ -167,7 +167,7 @@ class Banco:
 
     def cortar(self, trabajo: str, senal: int, veces: int, azar: random.Random) -> dict:
         "Lo corta tantas veces, en momentos al azar; unas pocas en cada carpeta, una detrás de otra."
-        cuenta, enteros, estados, carpetas, seguidas = 0, 0, [], 0, 0
+        cuenta, enteros, estados, dicen, carpetas, seguidas = 0, 0, [], [], 0, 0
         c = self.d/f'{trabajo}-{senal}-0'
         while cuenta < veces:
             pid = bifurcar(trabajo, c, self.perfil)
@@ -176,6 +176,7 @@ class Banco:
             estado = esperar(pid)
             enteros += comprobar_enteros(c)
             if estado == SIN_EMPEZAR: continue
+            if estado == 2: dicen.append(diario(c).read_text().strip()[-500:])
             if estado: cuenta += 1; seguidas += 1; estados.append(estado)
             else: self.tarda[trabajo] *= .8  # llegó antes al final: la máquina iba más despacio cuando se midió
             if estado == 0 or seguidas == 4 or cuenta == veces:  # ya acabó, o ya van cuatro: a terminarlo
@@ -184,7 +185,7 @@ class Banco:
                 shutil.rmtree(c)
                 carpetas, seguidas = carpetas + 1, 0
                 c = self.d/f'{trabajo}-{senal}-{carpetas}'
-        return dict(cortes=cuenta, carpetas=carpetas, enteros=enteros, estados=sorted(set(estados)))
+        return dict(cortes=cuenta, carpetas=carpetas, enteros=enteros, estados=sorted(set(estados)), dicen=dicen)
 
     def a_la_vez(self, trabajo: str, veces: int, azar: random.Random) -> int:
         "Dos procesos, con el mismo trabajo en la misma carpeta. Cuántas parejas."

@@ -93,9 +93,9 @@ CASOS = {
     'r_en_k': [vectores(lambda x: evaluacion.r_en_k(x, E)), vectores(lambda x: evaluacion.r_en_k(E, x))], 'medir': [vectores(lambda x: evaluacion.medir([ONDA]*24, x, REFERENCIA()))],
     'generar_lote': [vectores(lambda x: evaluacion.generar_lote(TUBERIA(), x[:2] if torch.is_tensor(x) and x.ndim == 2 and len(x) > 9 and x[:2].isfinite().all() and x[:4].any(1).all() else x, 1, 1, .2, progreso=False))],
     'cronometrar': [vectores(lambda x: evaluacion.cronometrar(TUBERIA(), x, 1, pasos=1, guia=1., segundos=.2))], 'medir_puntos': [vectores(lambda x: evaluacion.medir_puntos(TUBERIA(), [('DDIM', 1, 1.)], x, CLASES, [], None, Z) if not torch.is_tensor(x) or x is not X else None)],
-    'TuberiaImg2Audio.__call__': [vectores(lambda x: sonar(prompt_embeds=x) if x is not X else sonar(prompt_embeds=x[:1])), (lambda z: sonar(latents=z), torch.zeros(1, 8, 5, 16), dict(nan=torch.full((1, 8, 5, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), dos=torch.zeros(2, 8, 5, 16))),
+    'TuberiaImg2Audio.__call__': [vectores(lambda x: sonar(prompt_embeds=x) if x is not X else sonar(prompt_embeds=x[:1])), (lambda z: sonar(latents=z), torch.zeros(1, 8, 8, 16), dict(nan=torch.full((1, 8, 8, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), dos=torch.zeros(2, 8, 8, 16))),
                                   (lambda x: sonar(negative_prompt_embeds=x, guia=2.), X[:1], dict(nan=X[:1]*math.nan, estrecho=X[:1, :9], dos=X[:2], suelto=X[0]))],
-    'TuberiaImg2Audio.decodificar': [(lambda z: TUBERIA().decodificar(z, .2), torch.zeros(1, 8, 5, 16), dict(nan=torch.full((1, 8, 5, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), suelto=torch.zeros(8, 5, 16), vacio=torch.zeros(0, 8, 5, 16)))],
+    'TuberiaImg2Audio.decodificar': [(lambda z: TUBERIA().decodificar(z, .2), torch.zeros(1, 8, 8, 16), dict(nan=torch.full((1, 8, 8, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), suelto=torch.zeros(8, 8, 16), vacio=torch.zeros(0, 8, 8, 16)))],
 }
 # Reciben números, y no están arriba
 EXENTAS = {
