@@ -12,7 +12,7 @@ __all__ = ['SUELO_JUEZ', 'RETRASOS', 'RAREZAS', 'MARCOS_NUEVOS', 'FRASES_LIBRES'
            'textos_libres', 'condiciones', 'bfloat16_acelera', 'cuentas_rapidas', 'generar_lote', 'generar_prueba',
            'con_planificador', 'medir_puntos', 'elegir', 'filas_acuerdo', 'filas_nube', 'frechet_infinito',
            'Referencia', 'cargar_referencia', 'crear_referencia', 'r_en_k', 'medir', 'cronometrar', 'tabla_cifras',
-           'guardar_cifras', 'evaluar']
+           'guardar_cifras', 'dibujar_cifras', 'evaluar']
 
 # %% ../nbs/05_evaluacion.ipynb #412bfb9d
 import contextlib, json, random, time
@@ -830,12 +830,32 @@ def guardar_cifras(
     datos = {f["clave"]: {k: limpia(v) for k, v in f.items() if k != "clave"} for f in filas}
     with de_una_vez(archivo) as f: f.write_text(json.dumps(datos, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
+# %% ../nbs/05_evaluacion.ipynb #a5d00002
+def dibujar_cifras(
+    filas: list[dict],  # de `fila`
+    ax=None,            # ejes de matplotlib
+):                      # los ejes
+    "Las cifras con su ±, una por línea, y en rojo lo que se buscaba."
+    import matplotlib.pyplot as plt
+    if not filas: raise ValueError("No hay ninguna cifra que dibujar.")
+    ax, y = ax or plt.subplots(figsize=(9, .8 + .24*len(filas)), layout="constrained")[1], range(len(filas))
+    mas_menos = [f["mas_menos"] if f["mas_menos"] is not None and np.isfinite(f["mas_menos"]) else 0 for f in filas]
+    ax.errorbar([f["valor"] for f in filas], y, xerr=mas_menos, fmt="o", ms=4, capsize=2)
+    for i, f in enumerate(filas):
+        for meta in (f["bajo"], f["alto"]):
+            if meta is not None: ax.plot([meta]*2, [i - .4, i + .4], color="tab:red")
+    ax.set_xscale("symlog", linthresh=1)  # las hay de 0 a 1 y las hay de cientos
+    ax.set(yticks=y, yticklabels=[f["que"] for f in filas], xlabel="cifra, en las unidades de su fila", title="Lo medido, con su ±; en rojo, lo que se buscaba")
+    ax.invert_yaxis(); ax.grid(axis="x", alpha=.3)
+    return ax
+
 # %% ../nbs/05_evaluacion.ipynb #fad0000c
 def evaluar(
     carpeta: str | Path,             # imágenes; si junto a una hay un `.wav` de igual nombre, se mide ese sonido en vez de generarlo
     perfil: str | Perfil = "mini",
     semillas: tuple[int, ...] = (0,),
     referencia: Referencia | None = None,
+    dibujar: bool = False,           # además, con `dibujar_cifras`
     **opciones,                      # de `generar_lote`
 ) -> pd.DataFrame:                   # la tabla de `tabla_cifras`
     "Las medidas del campo para las imágenes de una carpeta. Lanza `FileNotFoundError` si no hay ninguna."
@@ -849,4 +869,6 @@ def evaluar(
         if faltan: propios |= dict(zip(faltan, (x.muestras for x in generar_lote(tuberia, c[faltan], semilla=s, **opciones))))
         ondas += [propios[i] for i in range(len(archivos))]; e.append(c)
     clases = nombres*len(semillas) if set(nombres) <= set(CLASES) else None
-    return tabla_cifras(medir(ondas, torch.cat(e), referencia, clases))
+    filas = medir(ondas, torch.cat(e), referencia, clases)
+    if dibujar: dibujar_cifras(filas)
+    return tabla_cifras(filas)
