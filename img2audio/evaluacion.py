@@ -845,6 +845,8 @@ def dibujar_cifras(
         for meta in (f["bajo"], f["alto"]):
             if meta is not None: ax.plot([meta]*2, [i - .4, i + .4], color="tab:red")
     ax.set_xscale("symlog", linthresh=1)  # las hay de 0 a 1 y las hay de cientos
+    marcas = [m for m in (0, .25, .5, .75, 1, 2, 5, 10, 100) if m <= ax.get_xlim()[1]]
+    ax.set_xticks(marcas, [f"{m:g}" for m in marcas])
     ax.set(yticks=y, yticklabels=[f["que"] for f in filas], xlabel="cifra, en las unidades de su fila", title="Lo medido, con su ±; en rojo, lo que se buscaba")
     ax.invert_yaxis(); ax.grid(axis="x", alpha=.3)
     return ax
