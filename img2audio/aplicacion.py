@@ -272,16 +272,21 @@ def _mostrar(self: Aplicacion, sonido: Sonido, imagen: Image.Image | None, titul
     self.pasado.value = "<h3>Antes</h3>" + "".join(_audio(*h) for h in anteriores) if anteriores else ""
 
 # %% ../nbs/07_aplicacion.ipynb #a77e0012
-_TURNO = threading.Lock()
+_COLA, _TURNO = [], threading.Condition()  # quién espera, por orden de llegada: el primero genera
 
 @patch
 @contextlib.contextmanager
 def _por_turno(self: Aplicacion):
     "Dentro, solo genera una aplicación. Lanza `Cancelado` si se cancela mientras se espera."
-    while not _TURNO.acquire(timeout=.1):
-        if self._cancelar.is_set(): raise Cancelado
-    try: yield
-    finally: _TURNO.release()
+    with _TURNO: _COLA.append(self)
+    try:
+        with _TURNO:
+            while _COLA[0] is not self:
+                _TURNO.wait(.1)
+                if self._cancelar.is_set(): raise Cancelado
+        yield
+    finally:
+        with _TURNO: _COLA.remove(self); _TURNO.notify_all()
 
 @patch
 def _sonorizar(self: Aplicacion, imagen, texto) -> tuple[Sonido, list[str]]:

@@ -344,7 +344,7 @@ def fila(
 ) -> dict:
     "Una fila de la tabla de cifras."
     bajo, alto = meta
-    cumple = None if bajo is None and alto is None else bool((bajo is None or valor >= bajo) and (alto is None or valor <= alto))
+    cumple = None if bajo is None and alto is None else bool((bajo is None or valor > bajo - 1e-6) and (alto is None or valor < alto + 1e-6))  # 36 de 40 es 0,9, aunque en float32 le falte un pelo
     return dict(clave=clave, que=que, valor=float(valor), mas_menos=float(mas_menos), de=de, bajo=bajo, alto=alto, cumple=cumple)
 
 def fila_aciertos(
