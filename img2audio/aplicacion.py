@@ -13,8 +13,9 @@ from pathlib import Path
 
 import anywidget, traitlets
 import ipywidgets as widgets
+from filelock import FileLock, Timeout
 from fastcore.basics import patch
-from fastcore.script import Param, call_parse, store_true
+from fastcore.script import call_parse, store_true
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
@@ -22,6 +23,7 @@ from .base_de_datos import *
 from .base_de_datos import _es_emoji
 from .embeddings import *
 from .integracion import *
+from .orden import Param
 
 # %% ../nbs/07_aplicacion.ipynb #a77e0002
 _ENVIAR = """
@@ -275,16 +277,26 @@ def _mostrar(self: Aplicacion, sonido: Sonido, imagen: Image.Image | None, titul
 _COLA, _TURNO = [], threading.Condition()  # quién espera, por orden de llegada: el primero genera
 
 @patch
+def _tomar(self: Aplicacion, cerrojo: FileLock):
+    "Espera un cerrojo, y lo da tomado. Lanza `Cancelado` si se cancela mientras se espera."
+    while True:
+        try: return cerrojo.acquire(timeout=.1)
+        except Timeout:
+            if self._cancelar.is_set(): raise Cancelado from None
+
+@patch
 @contextlib.contextmanager
 def _por_turno(self: Aplicacion):
-    "Dentro, solo genera una aplicación. Lanza `Cancelado` si se cancela mientras se espera."
+    "Dentro, solo genera una aplicación de este núcleo; y de los demás del servidor, si comparten cerrojo. Lanza `Cancelado` si se cancela mientras se espera."
     with _TURNO: _COLA.append(self)
     try:
+        self._decir("Esperando turno…")
         with _TURNO:
             while _COLA[0] is not self:
                 _TURNO.wait(.1)
                 if self._cancelar.is_set(): raise Cancelado
-        yield
+        archivo = os.environ.get("IMG2AUDIO_TURNO")  # lo pone `abrir_pagina`
+        with self._tomar(FileLock(archivo)) if archivo else contextlib.nullcontext(): yield
     finally:
         with _TURNO: _COLA.remove(self); _TURNO.notify_all()
 
@@ -396,11 +408,13 @@ def abrir_pagina(
     except (OSError, OverflowError): raise OSError(f"No se puede atender en {direccion}:{puerto}: ¿está ocupado? Elija otro puerto con --puerto.") from None
     with tempfile.TemporaryDirectory() as d:
         cuaderno = _escribir_pagina(Path(d), perfil)
+        os.environ["IMG2AUDIO_TURNO"] = str(Path(d)/"turno")  # cada visita tiene su núcleo; de generar, se turnan
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (d, os.environ.get("JUPYTER_PATH"))))
         propia = direccion in ("127.0.0.1", "localhost")
         c = Config(dict(
             Voila=dict(ip=direccion, port=puerto, port_retries=0, open_browser=not sin_navegador, log_level="WARN", config_file_paths=[d],
                        tornado_settings=dict(allow_remote_access=not propia, local_hostnames=["localhost"])),
+            MappingKernelManager=dict(cull_idle_timeout=1800, cull_interval=60),  # el de quien se fue sin cerrar la página
             VoilaConfiguration=dict(template="img2audio", theme="light"), HTMLExporter=dict(language_code="es")))
         print(f"img2audio, en http://{direccion}:{puerto}/ (Ctrl-C para acabar)", flush=True)
         Voila.launch_instance(argv=[str(cuaderno)], config=c)

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
-from fastcore.script import Param, call_parse, store_true
+from fastcore.script import call_parse, store_true
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,6 +30,7 @@ from .embeddings import *
 from .evaluacion import *
 from .integracion import *
 from .traductor import *
+from .orden import Param
 
 # %% ../nbs/13_banco.ipynb #ba2c0007
 def tarda(

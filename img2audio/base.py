@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from fastcore.script import Param, call_parse
+from fastcore.script import call_parse
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 from safetensors import SafetensorError, safe_open
@@ -26,6 +26,7 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapTextMo
 from .base_de_datos import *
 from .embeddings import *
 from .traductor import Traductor, con_memoria, entrenar_traductor
+from .orden import Param
 
 # %% ../nbs/09_perfil_base.ipynb #a6a27f9c
 CANALES = dict(diminuto=8, **{"base": 128, "base-m": 192, "base-l": 256})  # del primer bloque del UNet: «UNet dim» en las fichas de cvssp/audioldm-*

@@ -714,6 +714,13 @@ def _interrumpido(e: BaseException | None) -> bool:
     "¿Viene de un Ctrl-C, aunque una biblioteca lo haya envuelto en un error suyo?"
     return e is not None and (isinstance(e, KeyboardInterrupt) or _interrumpido(e.__cause__ or e.__context__))
 
+_SISTEMA = {errno.ENOENT: "no existe", errno.EACCES: "no hay permiso", errno.EPERM: "no hay permiso", errno.EISDIR: "es una carpeta", errno.ENOTDIR: "pasa por algo que no es una carpeta",
+            errno.ENAMETOOLONG: "el nombre es demasiado largo", errno.EROFS: "ahí solo se puede leer", errno.EEXIST: "ya existe"}
+
+def _claro(e: Exception):
+    "El mensaje de un error; el de uno del sistema, que vendría en inglés, en español."
+    return f"«{_corto(e.filename)}»: {_SISTEMA[e.errno]}." if getattr(e, "filename", None) and e.errno in _SISTEMA else e
+
 @contextlib.contextmanager
 def errores_en_claro(
     orden: str,                          # con qué nombre se presenta
@@ -725,7 +732,7 @@ def errores_en_claro(
         lleno = _sin_sitio(e) and (not isinstance(e, OSError) or e.errno is not None)  # los nuestros ya lo dicen, y mejor
         if _interrumpido(e): mensaje, estado = interrumpido, 130
         elif lleno: mensaje, estado = "no queda sitio en el disco: haga sitio y repita", 2
-        elif isinstance(e, (ValueError, OSError, FloatingPointError)): mensaje, estado = e, 2
+        elif isinstance(e, (ValueError, OSError, FloatingPointError)): mensaje, estado = _claro(e), 2
         else: raise
     else: return
     print(f"{orden}: {mensaje}", file=sys.stderr)
@@ -736,8 +743,9 @@ def errores_en_claro(
 def de_una_vez(
     destino: str | Path,  # archivo o carpeta
 ):                        # ruta provisional, al lado, en la que escribirlo
-    "Lo que se escribe dentro aparece en `destino` cuando está entero y en el disco; si algo falla, no aparece. Si `destino` es una carpeta que ya existe, se le añade. Lanza `OSError` si no cabe."
+    "Lo que se escribe dentro aparece en `destino` cuando está entero y en el disco; si algo falla, no aparece. Si `destino` es una carpeta que ya existe, se le añade. Lanza `OSError` si no cabe, y `ValueError` si `destino` no es un nombre."
     destino = Path(destino)
+    if destino.name in ("", ".."): raise ValueError(f"«{destino}» no es el nombre de un archivo ni de una carpeta en que escribir.")
     nuevo = destino.with_name(f"{destino.name}.{secrets.token_hex(4)}.parcial")  # cada proceso, el suyo
     try:
         destino.parent.mkdir(parents=True, exist_ok=True)

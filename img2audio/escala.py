@@ -13,10 +13,11 @@ from pathlib import Path
 import pandas as pd
 import torch.nn.functional as F
 from datasets import Dataset
-from fastcore.script import Param, call_parse, store_true
+from fastcore.script import call_parse, store_true
 
 from .base_de_datos import *
 from .embeddings import *
+from .orden import Param
 
 # %% ../nbs/08_a_escala.ipynb #8be5dc9c
 def parte_de(

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
-from fastcore.script import Param, call_parse, store_true
+from fastcore.script import call_parse
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -35,6 +35,7 @@ from transformers import (CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToke
 from .base_de_datos import *
 from .base_de_datos import BANDAS, FRECUENCIA, SALTO, SUELO
 from .evaluacion import bfloat16_acelera
+from .orden import Param
 
 # %% ../nbs/06_miniatura.ipynb #43555b45
 def dispositivo() -> str:
@@ -335,11 +336,13 @@ def anclar(
     red.anclas.copy_(F.normalize(t, dim=1)*len(red.anclas[0])**.5)
 
 def congelar(
-    modelo,  # `ClapModel` o `CLIPModel`
+    modelo,     # `ClapModel` o `CLIPModel`
+    solo: str,  # `texto`: se ajusta solo cómo lee (LiT; Zhai et al., 2022); `resto`: solo cómo mira o escucha
 ) -> None:
-    "Deja quieta la torre que no es la de texto: se ajusta solo cómo se lee (LiT; Zhai et al., 2022)."
+    "Deja quieta una de las dos torres. Lanza `ValueError` si `solo` es otra cosa."
+    if solo not in ("texto", "resto"): raise ValueError(f"Se puede ajustar solo «texto» o solo el «resto», y se dio «{solo}».")
     for nombre, parte in modelo.named_children():
-        if not nombre.startswith("text"): parte.requires_grad_(False).eval()
+        if nombre.startswith("text") != (solo == "texto"): parte.requires_grad_(False).eval()
 
 # %% ../nbs/06_miniatura.ipynb #f7e5c893
 def crear_clap(
@@ -467,7 +470,7 @@ def entrenar_clap(
     n: int = 48,
     lr: float = 8e-4,
     desde: Path | None = None,   # carpeta de un CLAP ya entrenado, para seguir con él
-    solo_texto: bool = False,    # con la torre de sonido quieta
+    solo: str | None = None,     # la torre que se ajusta, si solo es una: véase `congelar`
 ) -> None:
     "Entrena CLAP `mini` y lo guarda en formato Hugging Face."
     torch.manual_seed(semilla)
@@ -477,7 +480,7 @@ def entrenar_clap(
     else: modelo, tokenizer, extractor = crear_clap(corpus(textos))
     red = ConAnclas(modelo.train(), len(CLASES))
     if desde: anclar(red, tokenizer, textos, CLASES)
-    if solo_texto: congelar(modelo)
+    if solo: congelar(modelo, solo)
     red = red.to(dispositivo())
     fs, fv = (features_clap([c["onda"] for c in cs], extractor) for cs in (clips, validacion))
     cv = [c["clase"] for c in validacion]
@@ -962,7 +965,7 @@ def entrenar_clip(
     n: int = 72,
     lr: float = 5e-4,
     desde: Path | None = None,   # carpeta de un CLIP ya entrenado, para seguir con él
-    solo_texto: bool = False,    # con la torre de imagen quieta
+    solo: str | None = None,     # la torre que se ajusta, si solo es una: véase `congelar`
 ) -> None:
     "Entrena CLIP `mini` y lo guarda en formato Hugging Face."
     torch.manual_seed(semilla)
@@ -974,7 +977,7 @@ def entrenar_clip(
     modelo.set_attn_implementation("eager")  # con 65 parches y en CPU, el doble de rápida al entrenar que la atención por bloques
     red = ConAnclas(modelo.train(), len(album.nombres))
     if desde: anclar(red, tokenizer, album.textos, album.nombres)
-    if solo_texto: congelar(modelo)
+    if solo: congelar(modelo, solo)
     red = red.to(dispositivo())
     media = entrenar(carpeta, dict(clip=red), dict(clip=paso_clip(red, tokenizer, procesador, album, n, semilla, 0 if desde else pasos//2, 9*pasos//10)), pasos, lr, semilla,
                      ema=.998, cada=min(200, pasos))
@@ -999,7 +1002,7 @@ def crear_unet() -> UNet2DConditionModel:
 # %% ../nbs/06_miniatura.ipynb #a4c10005
 def pesos_de(
     clips: list[dict],
-    reloj: float = 3.,       # cuántas veces más que otra clase se repasa el reloj
+    reloj: float = 6.,       # cuántas veces más que otra clase se repasa el reloj
     segundero: float = 8.,   # y cuántas más, entre los relojes, los que laten cada segundo
 ) -> torch.Tensor:           # `(clips,)`, suman 1
     "Con qué frecuencia se repasa cada clip: cada clase lo mismo, salvo los relojes."
@@ -1048,7 +1051,7 @@ def perdida_unet(
     clases: list[str],
     vacio: torch.Tensor,         # `(512,)`, embedding del texto vacío
     textos: dict,                # clase -> `(k, 512)`, embeddings de descripciones
-    pesos: torch.Tensor,         # `(clips,)`, con qué frecuencia se repasa cada uno
+    pesos: tuple,                # dos `(clips,)`: con qué frecuencia se repasa cada uno, en los lotes enteros y en los de media duración
     n: int = 16,
     ruido_condicion: float = 1., # norma máxima del ruido que se suma a la condición
 ):                               # `f(paso) -> pérdidas`
@@ -1056,7 +1059,7 @@ def perdida_unet(
     aparato = str(unet.device).split(":")[0]
     difusion = DDPMScheduler(**{k: v for k, v in DIFUSION.items() if k not in ("set_alpha_to_one",)})
     def perdida(paso):
-        clip = torch.multinomial(pesos, n, replacement=True).tolist()
+        clip = torch.multinomial(pesos[bool(paso % 3)], n, replacement=True).tolist()
         z = latentes[clip, _azar(latentes.shape[1], n)].float()
         if paso % 3: z = z[:, :, (i := _azar(z.shape[2]//2 + 1, 1)[0]):i + z.shape[2]//2]
         z = z.to(aparato, memory_format=torch.channels_last)
@@ -1095,7 +1098,7 @@ def entrenar_unet(
     unet = crear_unet().train()
     if desde: unet.load_state_dict(UNet2DConditionModel.from_pretrained(desde, torch_dtype=torch.float32).state_dict(), strict=False)
     unet = unet.to(dispositivo(), memory_format=torch.channels_last)
-    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, zs, es, [c["clase"] for c in clips], vacio, textos, pesos_de(clips), n)), pasos, lr, semilla,
+    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, zs, es, [c["clase"] for c in clips], vacio, textos, (pesos_de(clips), pesos_de(clips, 1.)), n)), pasos, lr, semilla,
                      ema=.998, cada=min(200, pasos), hasta=hasta)
     guardar_modelo(media, Path(destino)/"unet", carpeta)
     with de_una_vez(Path(destino)/"scheduler") as d: DDIMScheduler(**DIFUSION).save_pretrained(d)
@@ -1140,7 +1143,7 @@ def entrenar_uno(
     pasos: int | None = None,
     semilla: int = 0,
     desde: Path | None = None,    # perfil del que parten CLAP, CLIP o el UNet; si no, de cero
-    solo_texto: bool = False,     # de CLAP o CLIP, ajustar solo cómo leen; pide `desde`
+    solo: str | None = None,      # de CLAP o CLIP, la única torre que se ajusta: `texto` o `resto`; pide `desde`
 ) -> None:
     "Entrena un modelo de la miniatura. Lanza `ValueError` si no se conoce, y `FileNotFoundError` si falta otro del que depende."
     from img2audio.embeddings import Perfil
@@ -1149,10 +1152,10 @@ def entrenar_uno(
     for falta in dict(decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], unet=["clap", "audioldm/vae"], traductor=["clap", "clip"]).get(modelo, []):
         if not (salida/falta).exists(): raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
     if desde and modelo not in ("clap", "clip", "unet"): raise ValueError(f"Solo CLAP, CLIP y el UNet pueden partir de otro perfil: quite --desde, o pida uno de ellos en vez de «{modelo}».")
-    if solo_texto and (not desde or modelo not in ("clap", "clip")): raise ValueError("Ajustar solo el texto es para clap y clip ya entrenados: diga de qué perfil con --desde.")
+    if solo and (not desde or modelo not in ("clap", "clip")): raise ValueError("Ajustar solo una torre es para clap y clip ya entrenados: diga de qué perfil con --desde.")
     extra, ldm = dict(semilla=semilla) | (dict(pasos=pasos) if pasos else {}), salida/"audioldm"
-    if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra, **(dict(desde=Path(desde)/"clap", lr=3e-4, solo_texto=solo_texto) if desde else {}))
-    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4, solo_texto=solo_texto) if desde else {}))
+    if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra, **(dict(desde=Path(desde)/"clap", lr=3e-4, solo=solo) if desde else {}))
+    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4, solo=solo) if desde else {}))
     elif modelo == "vae": entrenar_vae(trabajo/"vae", ldm, **extra)
     elif modelo == "decodificador": afinar_decodificador(trabajo/"decodificador", ldm, **extra)
     elif modelo == "vocoder": entrenar_vocoder(trabajo/"vocoder", ldm, **extra)
@@ -1168,9 +1171,9 @@ def principal(
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
     semilla: Param("Semilla", int) = 0,
     desde: Param("Carpeta de un perfil del que partir (solo clap, clip y unet); si no, de cero", str) = "",
-    solo_texto: Param("De clap o clip, ajustar solo cómo leen (con --desde)", store_true) = False,
+    solo: Param("De clap o clip, la única torre que se ajusta (con --desde)", str, choices=["texto", "resto"]) = None,
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     from img2audio import miniatura
     with errores_en_claro("img2audio.miniatura", "interrumpido; la próxima vez sigue donde iba"):
-        for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None, solo_texto)
+        for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None, solo)

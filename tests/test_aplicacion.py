@@ -1,5 +1,6 @@
 "La aplicación en un navegador de verdad: su cuaderno en JupyterLab, y la página que abre `img2audio_app` con Voilà. Sin red."
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -9,9 +10,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from test_navegador import ANCHOS, DESBORDE, SONIDOS, accesibilidad
 
@@ -31,7 +32,7 @@ def puerto_libre() -> int:
     with socket.create_server(('127.0.0.1', 0)) as s: return s.getsockname()[1]
 
 
-@contextmanager
+@contextlib.contextmanager
 def servidor(orden: list[str], carpeta: Path, puerto: int):
     "Un servidor de Jupyter en 127.0.0.1, sin nada de la configuración de quien prueba; al acabar, se para como lo pararía Ctrl-C."
     carpetas = {f'JUPYTER_{n}_DIR': str(carpeta/n.lower()) for n in ('CONFIG', 'DATA', 'RUNTIME')}
@@ -53,7 +54,7 @@ def servidor(orden: list[str], carpeta: Path, puerto: int):
             except ProcessLookupError: pass
 
 
-@contextmanager
+@contextlib.contextmanager
 def pestana(navegador, direccion: str, ancho: int = 1280, **opciones):
     "Una página abierta, y las peticiones que quisieron salir de este equipo."
     contexto = navegador.new_context(viewport={'width': ancho, 'height': 1400}, locale='es-ES', permissions=['clipboard-read', 'clipboard-write', 'camera'], **opciones)
@@ -183,3 +184,36 @@ def test_en_voila(navegador, app, tmp_path):
             pagina.set_viewport_size({'width': ancho, 'height': 1900})
             pagina.screenshot(path=capturas/f'aplicacion-{ancho}.jpg', type='jpeg', quality=60)
             assert pagina.evaluate(DESBORDE) == [] and accesibilidad(pagina) == []
+
+
+@pytest.mark.skipif(os.environ.get('IMG2AUDIO_LARGO') != '1', reason='dura más de cinco minutos: se pide con IMG2AUDIO_LARGO=1')
+def test_ocho_en_voila(navegador, app):
+    "Ocho visitas a la vez durante cinco minutos: ningún error, cada una oye siempre lo suyo, y la memoria no crece."
+    servidor, = (h for h in psutil.Process().children() if app.rsplit(':', 1)[1].strip('/') in h.cmdline())
+    ocupa = lambda: sum(h.memory_full_info().pss for h in (servidor, *servidor.children(recursive=True)))
+    emojis = '🐶🐓🌧🌊👶⏰🤧🚁'
+    with contextlib.ExitStack() as pila:
+        paginas = [pila.enter_context(pestana(navegador, app))[0] for _ in emojis]
+        for p in paginas: p.goto(app, wait_until='commit')
+        for p, e in zip(paginas, emojis): p.get_by_role('button', name=e).click()
+
+        def ronda(semilla: int) -> list[str]:
+            "El WAV que recibe cada visita, pidiendo todas a la vez."
+            for p in paginas:
+                p.get_by_role('spinbutton', name='Semilla').fill(str(semilla))
+                p.get_by_role('spinbutton', name='Semilla').press('Enter')
+                pulsar(p, 'Sonorizar')
+            for p, e in zip(paginas, emojis):
+                p.get_by_text(f'{e}, semilla {semilla}', exact=False).first.wait_for()
+                estado(p, 'Listo: 5,0 s.')
+            return [p.locator('audio').first.get_attribute('src') for p in paginas]
+
+        oido, memoria, hasta = [ronda(0)], [], time.monotonic() + 300  # con los modelos ya cargados
+        while time.monotonic() < hasta:
+            oido.append(ronda(len(oido)))
+            memoria.append(ocupa())
+        assert ronda(0) == oido[0]
+    todos = [wav for r in oido for wav in r]
+    assert len(set(todos)) == len(todos)  # nadie oye lo de otro
+    print(f'\n{len(todos) + 8} sonidos, sin errores; el servidor y sus núcleos, {memoria[4]/2**20:.0f} MiB con la historia llena y {memoria[-1]/2**20:.0f} MiB al acabar')
+    assert memoria[-1] <= 1.05*memoria[4]

@@ -50,7 +50,7 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'extension': (['🌧', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
     'nada': ([], 'Diga qué sonorizar'),
     'negativo': (['🌧', '--negativo', 'un perro ladra', '--guia', '1'], 'El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió 1'),
-    'elegir': (['🌧', '--elegir', '0'], 'Se pidieron 0 sonidos; debe ser al menos 1'),
+    'elegir': (['🌧', '--elegir', '0'], 'Se pueden pedir entre 1 y 100 sonidos, y se pidieron 0'),
     'varias_sin_pesos': (['🌧', '🐓'], '--pesos 1,1'),
     'pesos': (['🌧', '🐓', '--pesos', '1,mucho'], 'números separados por comas'),
     'un_peso_de_menos': (['🌧', '🐓', '--pesos', '1'], 'un peso por imagen'),
