@@ -194,8 +194,7 @@ def test_ocho_en_voila(navegador, app):
     emojis = '🐶🐓🌧🌊👶⏰🤧🚁'
     with contextlib.ExitStack() as pila:
         paginas = [pila.enter_context(pestana(navegador, app))[0] for _ in emojis]
-        for p in paginas: p.goto(app, wait_until='commit')
-        for p, e in zip(paginas, emojis): p.get_by_role('button', name=e).click()
+        for p, e in zip(paginas, emojis): p.goto(app, wait_until='commit'); p.get_by_role('button', name=e).click()
 
         def ronda(semilla: int) -> list[str]:
             "El WAV que recibe cada visita, pidiendo todas a la vez."
