@@ -34,7 +34,7 @@ setuptools.setup(
         *(f'Programming Language :: Python :: 3.{v}' for v in range(menor, 14))],
     packages=setuptools.find_packages(include=[cfg['lib_name'], f"{cfg['lib_name']}.*"]),
     # los pesos y los dibujos son carpetas de datos, no paquetes: van por patrón
-    package_data={cfg['lib_name']: ['pesos/**', 'dibujos/**']},
+    package_data={cfg['lib_name']: ['pesos/**', 'dibujos/**', 'fotos/**']},
     include_package_data=False,
     install_requires=shlex.split(cfg.get('requirements', '')),
     extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in ('app', 'dev', 'escala')},

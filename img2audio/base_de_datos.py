@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ESC50', 'SUMA_ESC50', 'MAX_LINEA', 'PATRONES',
            'WIT', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS',
-           'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA',
-           'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES', 'MAX_LECTURAS', 'carpeta_datos', 'descargar', 'TablaInvalida',
-           'leer_tabla', 'cargar_audiocaps', 'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones',
-           'cargar_imagenes', 'cargar_esc10', 'cargar_sonidos', 'SonidoInvalido', 'leer_audio', 'log_mel',
-           'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini', 'cargar_dibujos', 'escena', 'cargar_fotos',
+           'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS', 'SUMAS_FOTOS',
+           'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES', 'MAX_LECTURAS',
+           'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps', 'conceptos_de',
+           'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'cargar_imagenes', 'cargar_esc10',
+           'cargar_sonidos', 'SonidoInvalido', 'leer_audio', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir',
+           'base_mini', 'cargar_dibujos', 'escena', 'desempaquetar', 'fotos_descargadas', 'cargar_fotos',
            'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen', 'errores_en_claro', 'de_una_vez',
            'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, sys, unicodedata, warnings, zipfile, zlib
+import contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, sys, tarfile, tempfile, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -468,14 +469,59 @@ def escena(
     return lienzo
 
 # %% ../nbs/00_base_de_datos.ipynb #59d529cb
+FOTOS_PUBLICAS = dict(  # los archivos que publican sus autores
+    caltech101="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+    galliformespectra="https://data.mendeley.com/public-api/zip/nk3zbvd5h8/download/1",
+    imagenette="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+    muestras_imagenet="https://github.com/EliSchwartz/imagenet-sample-images/archive/HEAD.zip",
+    fuego="https://github.com/jvk1chaitanya/fire-image-detection/archive/HEAD.zip",
+    tiempo="https://data.mendeley.com/public-api/zip/4drtyfjtfy/download/1")
+SUMAS_FOTOS = dict(imagenette="88daccb09b6fce93f45e6c09ddeb269cce705549e6bff322092a2a5a11489863")  # SHA-256; los demás no la dan
+
+def desempaquetar(archivo: str | Path, carpeta: str | Path) -> None:
+    "Saca lo que hay en un zip o un tar, y en los que lleve dentro. Lanza `ValueError` si no es ninguna de las dos cosas."
+    if zipfile.is_zipfile(archivo): abierto, opciones = zipfile.ZipFile(archivo), {}
+    elif tarfile.is_tarfile(archivo): abierto, opciones = tarfile.open(archivo), dict(filter="data")
+    else: raise ValueError(f"«{_corto(archivo)}» no es un archivo zip ni tar.")
+    with abierto as a: a.extractall(carpeta, **opciones)
+    for f in list(Path(carpeta).rglob("*")):
+        if f.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")): desempaquetar(f, f.with_name(f.name + ".contenido"))
+
+
+# %% ../nbs/00_base_de_datos.ipynb #f0700002
+def fotos_descargadas(
+    lado: int = 128,        # píxeles del lado corto
+) -> pd.DataFrame:          # columnas `archivo`, `clase`, `particion`
+    "Las fotografías de la lista `fotos/publicas.csv`, de donde las publican sus autores, a la caché. Avisa si alguna ya no está."
+    import pooch
+    lista, raiz = pd.read_csv(PAQUETE/"fotos"/"publicas.csv"), Path(pooch.os_cache("img2audio"))/"fotos"
+    lista["archivo"] = [raiz/f/f"{Path(r).with_suffix('')}.jpg" for f, r in zip(lista.fuente, lista.ruta)]
+    for fuente, suyas in lista.groupby("fuente"):
+        if (raiz/fuente).is_dir(): continue
+        archivo = descargar(FOTOS_PUBLICAS[fuente], SUMAS_FOTOS.get(fuente))
+        with tempfile.TemporaryDirectory() as d, de_una_vez(raiz/fuente) as destino:
+            desempaquetar(archivo, d); destino.mkdir()
+            partes = [f.relative_to(d).parts for f in Path(d).rglob("*")]
+            donde = {"/".join(p[k:]): Path(d, *p) for p in partes for k in range(len(p))}
+            for ruta, sale in zip(suyas.ruta, suyas.archivo):
+                if ruta not in donde: continue
+                try: imagen = abrir_imagen(donde[ruta])
+                except ImagenInvalida: continue
+                sale = destino/sale.relative_to(raiz/fuente)
+                sale.parent.mkdir(parents=True, exist_ok=True)
+                ImageOps.scale(imagen, min(1, lado/min(imagen.size))).save(sale, quality=92)
+    esta = [f.is_file() for f in lista.archivo]
+    if not all(esta): warnings.warn(f"Faltan {len(lista) - sum(esta)} de las {len(lista)} fotografías: sus autores ya no las publican donde estaban, o no se pueden abrir.")
+    return lista[esta]
+
 def cargar_fotos(
     particion: str,  # `train` o `test`
 ) -> Dataset:        # columnas `archivo`, `clase`
-    "Fotografías de los conceptos (carpeta de datos, `fotos/fotos.csv`)."
-    if carpeta_datos() is None: raise FileNotFoundError("Las fotografías solo se leen de la carpeta que señala IMG2AUDIO_DATOS.")
-    raiz = carpeta_datos()/"fotos"
-    tabla = pd.read_csv(raiz/"fotos.csv").query("particion == @particion")
-    return Dataset.from_list([dict(archivo=str(raiz/a), clase=c) for a, c in zip(tabla.archivo, tabla.clase)])
+    "Fotografías de los conceptos: las de la carpeta de datos (`fotos/fotos.csv`) o, si no la hay, las que se descargan."
+    raiz = carpeta_datos()
+    tabla = (pd.read_csv(raiz/"fotos"/"fotos.csv") if raiz else fotos_descargadas()).query("particion == @particion")
+    return Dataset.from_list([dict(archivo=str(raiz/"fotos"/a if raiz else a), clase=c) for a, c in zip(tabla.archivo, tabla.clase)])
+
 
 # %% ../nbs/00_base_de_datos.ipynb #54a4aa59
 CIFAR_CONCEPTOS = dict(baby="baby_cry", clock="clock_tick", sea="sea_waves")  # clases de CIFAR-100 que son conceptos

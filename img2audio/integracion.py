@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['FORMATOS', 'PLANIFICADORES', 'EXTENSIONES', 'MARGEN', 'LAMINAS', 'COLUMNAS', 'principal', 'TuberiaImg2Audio',
-           'elegir_dispositivo', 'cargar_tuberia', 'slerp', 'ImagenAjena', 'Sonido', 'con_ruido', 'generadores',
-           'condicion_sonido', 'parecido_clap', 'sonorizar', 'Resultado', 'imagenes_de', 'sonorizar_lote', 'lamina',
-           'cortar_imagen', 'mezclar', 'ejecutar', 'ejecutar_lote', 'atender', 'PASOS', 'GUIA', 'PLANIFICADOR']
+           'elegir_dispositivo', 'reutilizar_memoria', 'cargar_tuberia', 'slerp', 'ImagenAjena', 'Sonido', 'con_ruido',
+           'generadores', 'condicion_sonido', 'parecido_clap', 'sonorizar', 'Resultado', 'imagenes_de',
+           'sonorizar_lote', 'lamina', 'cortar_imagen', 'mezclar', 'ejecutar', 'ejecutar_lote', 'atender', 'PASOS',
+           'GUIA', 'PLANIFICADOR']
 
 # %% ../nbs/04_integracion.ipynb #b0c981a6
-import base64, copy, csv, io, math, sys, warnings
+import base64, copy, csv, ctypes, io, math, sys, warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -80,6 +81,16 @@ def elegir_dispositivo(
     except (RuntimeError, AssertionError) as e: raise ValueError(f"En este equipo no se puede usar el dispositivo «{dispositivo}» ({str(e).splitlines()[0]}); pruebe con «cpu».") from e
     return str(dispositivo), dtype
 
+
+# %% ../nbs/04_integracion.ipynb #a4b00002
+def reutilizar_memoria() -> bool:  # si se pudo
+    "Que la memoria que se suelta quede para la próxima vez, hasta 1 GiB por bloque, en vez de volver al sistema (`mallopt(3)`, de glibc: umbrales de `mmap` y de recorte)."
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, TypeError): return False  # macOS, Windows, musl
+    return bool(mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
+
+
+# %% ../nbs/04_integracion.ipynb #a4b00004
 def cargar_tuberia(
     perfil: str | Perfil = "mini",
     dispositivo: str | None = "cpu",      # como en `elegir_dispositivo`
@@ -101,6 +112,8 @@ def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype) -> TuberiaImg2Audio
             codificador_texto=ClapTextModelWithProjection.from_pretrained(p.clap, dtype=dtype, use_safetensors=True), tokenizer=AutoTokenizer.from_pretrained(p.clap),
             unet=difusor(UNet2DConditionModel, "unet"), vae=difusor(AutoencoderKL, "vae"), vocoder=SpeechT5HifiGan.from_pretrained(p.audioldm, subfolder="vocoder", dtype=dtype, use_safetensors=True),
             scheduler=DPMSolverMultistepScheduler.from_config(DDIMScheduler.load_config(p.audioldm, subfolder="scheduler"), algorithm_type="dpmsolver++", use_karras_sigmas=False))
+    for red in ("unet", "vae"): piezas[red].to(memory_format=torch.channels_last)
+    reutilizar_memoria()
     return TuberiaImg2Audio(**piezas).to(dispositivo)
 
 # %% ../nbs/04_integracion.ipynb #c0e1a007
@@ -127,11 +140,11 @@ class ImagenAjena(UserWarning):
 def condicion_imagen(self: TuberiaImg2Audio,
     imagen,              # lo que abra `abrir_imagen`
 ) -> torch.Tensor:       # `(1, 512)`, norma 1
-    "Embedding de CLIP de la imagen, traducido a CLAP. Avisa (`ImagenAjena`) si no se parece a nada de lo que el Traductor recuerda."
+    "Embedding de CLIP de la imagen, traducido a CLAP. Avisa (`ImagenAjena`) si no se parece lo bastante a lo que el Traductor recuerda."
     pix = self.procesador(images=abrir_imagen(imagen), return_tensors="pt")["pixel_values"]
     clip = self.codificador_imagen(pix.to(self.device, self.codificador_imagen.dtype)).image_embeds.to(self.traductor.dtype)
     if self.traductor.ajenas(clip).item():
-        warnings.warn(f"La imagen no se parece a nada de lo que este perfil sabe hacer sonar (coseno {self.traductor.cercania(clip).item():.2f}, por debajo de {self.traductor.config.umbral:.2f}): sonará a lo que le quede más cerca.", ImagenAjena, stacklevel=2)
+        warnings.warn(f"La imagen no parece de nada que este perfil sepa hacer sonar (su margen, {self.traductor.margen(clip).item():.2f}, no llega a {self.traductor.config.umbral:.2f}): sonará a lo que le quede más cerca.", ImagenAjena, stacklevel=2)
     return self.traductor(self.traductor.recordar(clip))
 
 @patch

@@ -13,7 +13,7 @@ __all__ = ['EXTRA', 'FRASES', 'OSCILADORES', 'CODOS', 'LADO', 'PLANTILLAS', 'DIF
            'entrenar_vocoder', 'crear_clip', 'abrir_fotos', 'abrir_cifar', 'aumentar_imagenes', 'Album',
            'dibujos_por_clase', 'tapar_parches', 'paso_clip', 'acierto_clip', 'imagenes_de_prueba', 'entrenar_clip',
            'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_textos', 'perdida_unet', 'entrenar_unet',
-           'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno', 'principal']
+           'textos_de_otros', 'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno', 'principal']
 
 # %% ../nbs/06_miniatura.ipynb #995e9cd6
 import contextlib, json, math, os, random, time
@@ -1104,6 +1104,12 @@ def entrenar_unet(
     with de_una_vez(Path(destino)/"scheduler") as d: DDIMScheduler(**DIFUSION).save_pretrained(d)
 
 # %% ../nbs/06_miniatura.ipynb #5fd0b9c9
+def textos_de_otros(
+) -> list[str]:  # en inglés, con las plantillas de CLIP
+    "Cómo se llama lo que CLIP vio y no es ninguno de los diez conceptos: los demás dibujos y las demás etiquetas de CIFAR-100."
+    nombres = {d["motivo"] for d in cargar_dibujos("train", otros=True)} | set(cargar_cifar100("train")["label"]) - set(CIFAR_CONCEPTOS)
+    return [p.format(n.replace("_", " ")) for n in sorted(nombres) for p in PLANTILLAS["en"]]
+
 def entrenar_traductor_mini(
     carpeta: Path, destino: Path,
     perfil,                        # `Perfil` con CLIP y CLAP ya entrenados
@@ -1123,7 +1129,8 @@ def entrenar_traductor_mini(
     (carpeta/"curva.jsonl").write_text("".join(json.dumps(dict(paso=e, total=round(l, 5), coseno=round(c, 5))) + "\n" for e, l, c in historia))
     azar, dibujos = random.Random(semilla), dibujos_por_clase()
     escenas = [escena([azar.choice(dibujos[c])], azar) for c in CLASES for _ in range(20)]
-    guardar_modelo(con_memoria(red, x, imagenes=CodificadorCLIP(perfil).imagen(escenas)), destino, carpeta)
+    clip = CodificadorCLIP(perfil)
+    guardar_modelo(con_memoria(red, x, imagenes=clip.imagen(escenas), otros=clip.texto(textos_de_otros())), destino, carpeta)
 
 # %% ../nbs/06_miniatura.ipynb #f00e5ebe
 def leer_curva(

@@ -7,7 +7,8 @@ __all__ = ['PERDIDAS', 'PARTES', 'APARTADAS', 'DATOS', 'METRICAS', 'Traductor', 
            'perdida_contrastiva', 'frases_apartadas', 'partir', 'textos_mini', 'dibujos_mini', 'fotos_mini',
            'parejas_web', 'datos_mini', 'datos_mision', 'embeber', 'apilar', 'crear_bases', 'entrenar_traductor',
            'Prueba', 'crear_pruebas', 'sin_red', 'Comparacion', 'comparar', 'dibujar_comparacion', 'con_centro',
-           'medir_brecha', 'con_memoria', 'TraductorGenerativo', 'entrenar_generativo', 'proponer', 'vecinas']
+           'medir_brecha', 'racimos', 'con_memoria', 'TraductorGenerativo', 'entrenar_generativo', 'proponer',
+           'vecinas']
 
 # %% ../nbs/03_traductor.ipynb #31691cdb
 import copy, itertools, math, random
@@ -43,12 +44,14 @@ class Traductor(ModelMixin, ConfigMixin):
         normalizar: bool = True,    # normalizar la entrada
         memoria: int = 0,           # cuántos embeddings de textos recuerda; véase `recordar`
         temperatura: float = .03,   # con qué soltura se reparte el parecido entre ellos
-        umbral: float = -1.,        # coseno con el recuerdo más cercano por debajo del cual una imagen es ajena a todos
+        umbral: float = -1.,        # `margen` por debajo del cual una imagen es ajena a todo lo que recuerda
+        otros: int = 0,             # cuántos embeddings de textos de otras cosas recuerda, para reconocerlas
     ):
         super().__init__()
         self.entra, self.media, self.sale = nn.Linear(dimension, oculta), nn.Linear(oculta, oculta), nn.Linear(oculta, dimension)
         self.register_buffer("centro", torch.zeros(dimension))  # media de las entradas de entrenamiento, normalizadas
         self.register_buffer("recuerdos", torch.zeros(memoria, dimension))
+        self.register_buffer("de_otros", torch.zeros(otros, dimension))
 
     def forward(self,
         clip: torch.Tensor,   # `(n, 512)`
@@ -65,18 +68,20 @@ class Traductor(ModelMixin, ConfigMixin):
         comprobar_vectores(clip, d=self.config.dimension)
         if not len(self.recuerdos): return clip
         return torch.softmax(_direccion(clip) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
-    def cercania(self,
+    def margen(self,
         clip: torch.Tensor,   # de imágenes, `(n, 512)`
-    ) -> torch.Tensor:        # `(n,)`, de -1 a 1; sin memoria, 1
-        "Coseno de cada imagen con su recuerdo más cercano."
+    ) -> torch.Tensor:        # `(n,)`; sin memoria, 0
+        "Cuánto más se parece cada imagen a lo que se recuerda que a otras cosas: la diferencia de sus cosenos más altos (suavizados con la temperatura)."
         comprobar_vectores(clip, d=self.config.dimension)
-        if not len(self.recuerdos): return clip.new_ones(len(clip))
-        return (_direccion(clip) @ _direccion(self.recuerdos).T).amax(1)
+        if not len(self.recuerdos): return clip.new_zeros(len(clip))
+        τ, x = self.config.temperatura, _direccion(clip)
+        propio, de_otros = (τ*torch.logsumexp(x @ r.T/τ, dim=1) if len(r) else 0. for r in (self.recuerdos, self.de_otros))
+        return propio - de_otros
     def ajenas(self,
         clip: torch.Tensor,   # de imágenes, `(n, 512)`
     ) -> torch.Tensor:        # `(n,)` bool
-        "¿Qué imágenes no se parecen a nada de lo que se recuerda?"
-        return self.cercania(clip) < self.config.umbral
+        "¿Qué imágenes no se parecen lo bastante a lo que se recuerda?"
+        return self.margen(clip) < self.config.umbral
 
 # %% ../nbs/03_traductor.ipynb #f15aa567
 def perdida_coseno(
@@ -490,23 +495,34 @@ def medir_brecha(
     return pd.DataFrame(filas), redes
 
 # %% ../nbs/03_traductor.ipynb #e40b7c98
+def racimos(
+    clip: torch.Tensor,   # `(n, d)`
+    k: int,
+    semilla: int = 0,
+) -> torch.Tensor:        # `(k, d)`, de norma 1
+    "Los centros de `k` racimos de unos embeddings (k-medias). Lanza `ValueError` si hay menos embeddings que racimos."
+    comprobar_vectores(clip)
+    from sklearn.cluster import KMeans
+    if len(clip) < k: raise ValueError(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
+    return F.normalize(torch.from_numpy(KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_).float(), dim=1)
+
 def con_memoria(
     red: Traductor,
     clip: torch.Tensor,       # de textos, `(n, 512)`
     k: int = 96,              # racimos
     temperatura: float = .03,
-    imagenes: torch.Tensor | None = None,  # de los conceptos, `(m, 512)`: se pone el umbral que deja fuera a una de cada veinte
+    imagenes: torch.Tensor | None = None,  # de los conceptos, `(m, 512)`: se pone el umbral que deja fuera a una de cada diez
+    otros: torch.Tensor | None = None,     # de textos de otras cosas, `(n, 512)`
     semilla: int = 0,
 ) -> Traductor:               # una copia
-    "El Traductor, con los centros de `k` racimos de esos textos como memoria. Lanza `ValueError` si hay menos textos que racimos."
-    comprobar_vectores(clip, *([] if imagenes is None else [imagenes]), d=red.config.dimension)
-    from sklearn.cluster import KMeans
-    if len(clip) < k: raise ValueError(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
-    centros = KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_
-    otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura)
-    otra.load_state_dict({**red.state_dict(), "recuerdos": F.normalize(torch.from_numpy(centros).float(), dim=1)})
-    if imagenes is not None: otra.register_to_config(umbral=round(otra.cercania(imagenes).quantile(.05).item(), 4))
+    "El Traductor, con los centros de `k` racimos de esos textos como memoria, y otros tantos de los de otras cosas. Lanza `ValueError` si hay menos textos que racimos."
+    comprobar_vectores(clip, *[x for x in (imagenes, otros) if x is not None], d=red.config.dimension)
+    nuevos = dict(recuerdos=racimos(clip, k, semilla)) | ({} if otros is None else dict(de_otros=racimos(otros, k, semilla)))
+    otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura, otros=len(nuevos.get("de_otros", ())))
+    otra.load_state_dict({**otra.state_dict(), **red.state_dict(), **nuevos})
+    if imagenes is not None: otra.register_to_config(umbral=round(otra.margen(imagenes).quantile(.1).item(), 4))
     return otra.eval()
+
 
 # %% ../nbs/03_traductor.ipynb #3ad8b0f5
 class TraductorGenerativo(ModelMixin, ConfigMixin):

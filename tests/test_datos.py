@@ -1,6 +1,7 @@
 "Los cargadores que descargan: con suma buena, con suma mala, sin servidor; y la estructura del archivo de ESC-50."
 import hashlib
 import http.server
+import tarfile
 import threading
 import zipfile
 from functools import partial
@@ -8,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from img2audio import base_de_datos as bd
 
@@ -85,3 +87,34 @@ def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
     textos, imagenes = tr.embeber(textos, imagenes)
     c = tr.comparar(tr.crear_bases(textos, imagenes), tr.crear_pruebas(textos, imagenes), semillas=(0,), ocultas=(256,), ejemplos=100, progreso=False)
     assert set(c.filas.base) == {"textos", "imágenes", "ambas"} and set(c.filas.conjunto) == {"textos", "WIT", "Conceptual"}
+
+
+def test_fotos_descargadas(servidor, monkeypatch):
+    "De un zip con un tar dentro (Caltech) y de un tar suelto (Imagenette); lo que falta o no se abre, se dice."
+    carpeta, url = servidor
+    lista = bd.pd.read_csv(bd.PAQUETE/"fotos"/"publicas.csv")
+    una, otra = (lista[lista.fuente == f].iloc[0] for f in ("caltech101", "imagenette"))
+    Image.new("RGB", (300, 200), "red").save(carpeta/"roja.jpg"); Image.new("L", (100, 160), 9).save(carpeta/"gris.jpg")
+    with tarfile.open(carpeta/"dentro.tar.gz", "w:gz") as t: t.add(carpeta/"roja.jpg", una.ruta)
+    for nombre in bd.FOTOS_PUBLICAS:
+        with zipfile.ZipFile(carpeta/f"{nombre}.zip", "w") as z: z.writestr("README", "nada")
+        monkeypatch.setitem(bd.FOTOS_PUBLICAS, nombre, f"{url}/{nombre}.zip")
+    with zipfile.ZipFile(carpeta/"caltech101.zip", "w") as z: z.write(carpeta/"dentro.tar.gz", "caltech-101/101_ObjectCategories.tar.gz")
+    rota = lista[(lista.fuente == "imagenette")].iloc[1]
+    (carpeta/"rota.jpg").write_bytes(b"esto no es una imagen")
+    with tarfile.open(carpeta/"imagenette.zip", "w:gz") as t:
+        t.add(carpeta/"gris.jpg", f"imagenette2-160/{otra.ruta}"); t.add(carpeta/"rota.jpg", f"imagenette2-160/{rota.ruta}")
+    monkeypatch.setitem(bd.SUMAS_FOTOS, "imagenette", suma(carpeta/"imagenette.zip"))
+    with pytest.warns(UserWarning, match=f"Faltan {len(lista) - 2} de las {len(lista)}"): fotos = bd.fotos_descargadas()
+    assert set(fotos.ruta) == {una.ruta, otra.ruta}
+    assert [Image.open(f).size for f in fotos.sort_values("fuente").archivo] == [(192, 128), (100, 160)]  # nunca se agranda
+    for f in carpeta.glob("*.zip"): f.unlink()
+    with pytest.warns(UserWarning, match="Faltan"): filas = [f for p in ("train", "test") for f in bd.cargar_fotos(p)]  # la segunda vez, de la caché
+    assert {f["clase"] for f in filas} == {una.clase, otra.clase}
+
+
+def test_lista_de_fotos():
+    "Ninguna repetida; ninguna fuente sin dirección; lo apartado, apartado."
+    lista = bd.pd.read_csv(bd.PAQUETE/"fotos"/"publicas.csv")
+    assert set(lista.fuente) == set(bd.FOTOS_PUBLICAS) and set(lista.clase) <= set(bd.CLASES) and not lista.ruta.duplicated().any()
+    assert {(p, n > 100) for p, n in lista.particion.value_counts().items()} == {("train", True), ("test", True)}
