@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['RAPIDO', 'PUNTOS', 'CRECER', 'FILAS', 'A_PETICION', 'tarda', 'cronometro', 'extrapolar', 'gemm', 'operaciones',
            'fila', 'descripciones', 'fila_textos', 'fotos_falsas', 'fila_imagenes', 'fila_tabla', 'aprender_como_antes',
-           'leer_como_antes', 'fila_traductor', 'fila_dieciocho', 'de_audioldm', 'fila_sonido', 'fila_trucos',
-           'llamadas', 'aciertos', 'fila_evaluaciones', 'proceso', 'mib', 'fila_importar', 'fila_memoria',
-           'fila_crecer', 'maquina', 'medir_fila', 'como_markdown', 'ejecutar_banco', 'principal']
+           'leer_como_antes', 'fila_traductor', 'fila_dieciocho', 'de_audioldm', 'fila_sonido', 'formato',
+           'fila_vocoder', 'fila_trucos', 'llamadas', 'aciertos', 'fila_evaluaciones', 'proceso', 'mib',
+           'fila_importar', 'fila_memoria', 'fila_crecer', 'maquina', 'medir_fila', 'como_markdown', 'ejecutar_banco',
+           'principal']
 
 # %% ../nbs/13_banco.ipynb #ba2c0004
 import json, os, platform, random, subprocess, sys, tempfile, time
@@ -128,7 +129,11 @@ def fila_imagenes(a: SimpleNamespace) -> list[dict]:
         suyo = tarda(lambda: [cod.imagen([r]) for r in rutas[:32]], 2)/min(32, len(rutas))
         nuestro = tarda(lambda: cod.imagen(rutas, 32), 2)/len(rutas)
         abrir = tarda(lambda: [cod.procesador(images=[abrir_imagen(r)], return_tensors="pt") for r in rutas[:32]], 1)/min(32, len(rutas))
-    return [fila("imágenes → CLIP", "abrir y codificar de una en una", f"{1/nuestro:.1f} imágenes/s", f"{1/suyo:.1f} imágenes/s", suyo/nuestro, 3, nota=f"abrir y recortar, {1000*abrir:.0f} ms de los {1000*suyo:.0f}")]
+        flops = operaciones(lambda: cod.imagen(rutas[:1]))
+    tope = gemm()
+    return [fila("imágenes → CLIP", "abrir y codificar de una en una", f"{1/nuestro:.1f} imágenes/s", f"{1/suyo:.1f} imágenes/s", suyo/nuestro, 3, nota=f"si abrirlas no costara y la red rindiera como el producto de matrices, {tope/flops:.1f} imágenes/s: {suyo*tope/flops:.1f} veces más que de una en una"),
+            fila("  abrir y recortar, un núcleo", "codificar, todos los núcleos", f"{1/abrir:.1f} imágenes/s", f"{1/(nuestro):.1f} imágenes/s")]
+
 
 # %% ../nbs/13_banco.ipynb #ba2c0021
 def fila_tabla(a: SimpleNamespace) -> list[dict]:
@@ -136,7 +141,7 @@ def fila_tabla(a: SimpleNamespace) -> list[dict]:
     n, tamanos, textos = 500 if a.breve else 50_000, (40, 80) if a.breve else (500, 1000), {}
     v = torch.randn(n, DIMENSION, generator=torch.Generator().manual_seed(0)).numpy()
     tabla = Dataset.from_dict(dict(caption=[f"frase {i}" for i in range(n)], clip=v, clap=v))
-    def leer(t): return [t.with_format("numpy")[c][:] for c in ("clip", "clap")]
+    def leer(t): return [matriz(t, c) for c in ("clip", "clap")]
     with tempfile.TemporaryDirectory() as d:
         for m in tamanos: textos[m] = (cronometro(lambda: guardar_txt(tabla.select(range(m)), f"{d}/{m}"))[0], cronometro(lambda: leer_txt(f"{d}/{m}"))[0])
         parquet = cronometro(lambda: tabla.to_parquet(f"{d}/t.parquet"))[0], cronometro(lambda: leer(Dataset.from_parquet(f"{d}/t.parquet", cache_dir=d)))[0]
@@ -150,7 +155,7 @@ def fila_tabla(a: SimpleNamespace) -> list[dict]:
     return filas + [fila("tabla: tamaño", "sus números", f"{ocupa['arrow/*']:.0f} MB", f"{crudo:.0f} MB", max(ocupa.values())/crudo, 1.1, "≤", f"Arrow; en Parquet, {ocupa['t.parquet']:.0f} MB")]
 
 # %% ../nbs/13_banco.ipynb #ba2c0023
-RAPIDO = dict(epocas=12, batch_size=512, lr=3e-3, ruido=0.)  # sin ruido: aquí se comparan textos con textos
+RAPIDO = dict(epocas=8, batch_size=256, lr=4e-3, ruido=0.)  # sin ruido: aquí se comparan textos con textos
 
 def aprender_como_antes(x, y, validacion, epocas: int) -> torch.nn.Module:
     "El bucle de la misión: Adam, de 64 en 64, y la época de mejor pérdida de validación."
@@ -225,39 +230,58 @@ def fila_sonido(a: SimpleNamespace, dispositivo: str = "cpu") -> list[dict]:
     otra, imagen = de_audioldm(tuberia), abrir_imagen("🐓")
     suya = lambda n: otra("a dog barks", audio_length_in_s=segundos, num_inference_steps=n)
     nuestra = lambda n, k=1: tuberia(imagen, segundos=segundos, pasos=n, n=k)
-    nuestra(1)
-    t = {n: cronometro(lambda: nuestra(n))[0] for n in ((1, 2) if a.breve else (2, 4))}
-    u = {n: cronometro(lambda: suya(n))[0] for n in t}
+    def medir(f, canales_al_final):
+        for red in (tuberia.unet, tuberia.vae): formato(red, canales_al_final)
+        f(1)
+        return {n: cronometro(lambda: f(n))[0] for n in ((1, 2) if a.breve else (2, 4))}
+    u, t = medir(suya, False), medir(nuestra, True)  # la suya, como viene; la nuestra, después, que es como queda
     nuestro, suyo, condicion = extrapolar(t, PASOS), extrapolar(u, 200), tarda(lambda: tuberia.condicion_imagen(imagen), 2)
-    nota = f"medido con {' y '.join(map(str, t))} pasos, y extrapolado"
+    nota = f"medido con {' y '.join(map(str, t))} pasos, y extrapolado; los dos, guardando la memoria"
     filas = [fila(f"{segundos:.0f} s de sonido, {PASOS} pasos ({dispositivo})", "AudioLDMPipeline, 200 pasos de DDIM", f"{nuestro:.1f} s", f"{suyo:.0f} s", suyo/nuestro, 8, nota=nota),
              fila("  la imagen: CLIP y el Traductor", "el sonido entero", f"{1000*condicion:.0f} ms", f"{nuestro:.1f} s", condicion/nuestro, .02, "≤")]
     if dispositivo != "cpu": filas.append(fila("10 s de sonido en GPU, de uno en uno", "V2A-Mapper, 35,45 s; Im2Wav, 864,12 s", f"{nuestro:.2f} s", "35.45 s", nuestro, 1, "≤", f"de cuatro en cuatro, {cronometro(lambda: nuestra(PASOS, 4))[0]/4:.2f} s cada uno"))
     return filas
 
 # %% ../nbs/13_banco.ipynb #ba2c0030
+def formato(red: torch.nn.Module, canales_al_final: bool) -> torch.nn.Module:
+    "La red, con los pesos de sus convoluciones en un orden o en otro."
+    return red.to(memory_format=torch.channels_last if canales_al_final else torch.contiguous_format)
+
+def fila_vocoder(a: SimpleNamespace) -> dict:
+    "El vocoder, antes y después de `reutilizar_memoria`: hay que medirlo antes de cargar la tubería, que la llama."
+    from transformers import SpeechT5HifiGan
+    vocoder = SpeechT5HifiGan.from_pretrained(a.perfil, subfolder="audioldm/vocoder")
+    mel = torch.randn(1, 100 if a.breve else 1000, vocoder.config.model_in_dim)
+    def f():
+        with torch.inference_mode(): vocoder(mel)
+    antes = tarda(f); reutilizar_memoria()
+    ahora = tarda(f)
+    return fila("vocoder, 10 s, guardando la memoria", "devolviéndola al sistema", f"{1000*ahora:.0f} ms", f"{1000*antes:.0f} ms", antes/ahora)
+
 def fila_trucos(a: SimpleNamespace) -> list[dict]:
     "Una llamada al UNet de tamaño real, con cada truco por separado."
     import shutil
-    tuberia = cargar_tuberia(a.perfil)
+    filas, tuberia = [fila_vocoder(a)], cargar_tuberia(a.perfil)
     forma = tuberia.forma_latente(2, 1. if a.breve else 10.)
     def llamada(unet, n=1, dtype=torch.float32):
         x, c = torch.randn(n*forma[0], *forma[1:], dtype=dtype), F.normalize(torch.randn(n*forma[0], DIMENSION, dtype=dtype), dim=1)
         def f():
             with torch.inference_mode(): return unet(x, 10, encoder_hidden_states=None, class_labels=c).sample
         return tarda(f, 2)/n
-    base, filas = llamada(tuberia.unet), []
+    base = llamada(unet := formato(tuberia.unet, False))
     apunta = lambda que, t, nota="": filas.append(fila(f"UNet, {que}", "sin nada, float32", f"{1000*t:.0f} ms", f"{1000*base:.0f} ms", base/t, nota=nota))
-    apunta("por lotes de 4", llamada(tuberia.unet, 4))
-    apunta("channels last", llamada(tuberia.unet.to(memory_format=torch.channels_last)))
-    tuberia.unet.to(memory_format=torch.contiguous_format)
+    apunta("por lotes de 4", llamada(unet, 4))
+    apunta("channels last", llamada(formato(unet, True)))
+    apunta("channels last y por lotes de 4", llamada(unet, 4))
+    formato(unet, False)
     if shutil.which("g++") or shutil.which("clang++"):
-        compilado = torch.compile(tuberia.unet)
+        compilado = torch.compile(unet)
         primera, _ = cronometro(lambda: llamada(compilado))
         apunta("torch.compile", llamada(compilado), f"compilar cuesta {primera:.0f} s")
     else: filas.append(fila("UNet, torch.compile", "sin nada, float32", nota="falta un compilador de C++"))
-    apunta("bfloat16", llamada(tuberia.unet.to(torch.bfloat16), dtype=torch.bfloat16))
+    apunta("bfloat16", llamada(unet.to(torch.bfloat16), dtype=torch.bfloat16))
     return filas
+
 
 # %% ../nbs/13_banco.ipynb #ba2c0102
 PUNTOS = [(p, *x) for p in ("dpm", "unipc") for x in ((4, (0., 1.)), (5, (.2, .8)), (6, (.3, .6)))]  # planificador, pasos, intervalo de la guía: ocho llamadas
@@ -392,22 +416,26 @@ def ejecutar_banco(
     salida: str,        # carpeta
     breve: bool, perfil: str, una: bool,
 ) -> None:
-    "Mide las filas y escribe `banco.md` y `banco.json`. Lanza `ValueError` si alguna no existe."
+    "Mide las filas y escribe `banco.md` y `banco.json`, cada una en cuanto acaba; las que ya hubiera de otras, en la misma máquina, se quedan. Lanza `ValueError` si alguna no existe."
     todas = FILAS | A_PETICION
     if mal := [f for f in filas if f not in todas]: raise ValueError(f"No hay filas {', '.join(mal)}; las hay: {', '.join(todas)}.")
     if una:
         hechas = todas[filas[0]](SimpleNamespace(perfil=perfil, breve=breve))
         import resource
         return print("\n" + json.dumps([f | dict(mib=round(mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))) for f in hechas], ensure_ascii=False))
-    hechas, carpeta = [], Path(salida)
+    aqui, archivo = maquina(), Path(salida)/"banco.json"
+    antes = json.loads(archivo.read_text(encoding="utf-8")) if archivo.exists() else {}
+    grupos = antes["filas"] if (antes.get("maquina"), antes.get("breve")) == (aqui, breve) else {}  # las de otra máquina no se mezclan
     with tempfile.TemporaryDirectory() as d:
         if not perfil: crear_aleatorio(perfil := f"{d}/perfil", "diminuto" if breve else "base")
         for nombre in filas or FILAS:
-            t, nuevas = cronometro(lambda: medir_fila(nombre, perfil, breve))
-            hechas += nuevas; print(f"{nombre}: {t:.0f} s", file=sys.stderr, flush=True)
-    for nombre, texto in (("banco.md", como_markdown(hechas, maquina())), ("banco.json", json.dumps(dict(maquina=maquina(), breve=breve, filas=hechas), ensure_ascii=False, indent=1) + "\n")):
-        with de_una_vez(carpeta/nombre) as f: f.write_text(texto, encoding="utf-8")
-    print(como_markdown(hechas, maquina()))
+            t, grupos[nombre] = cronometro(lambda: medir_fila(nombre, perfil, breve))
+            print(f"{nombre}: {t:.0f} s", file=sys.stderr, flush=True)
+            tabla = como_markdown([f for x in todas if x in grupos for f in grupos[x]], aqui)
+            for f, texto in ((archivo, json.dumps(dict(maquina=aqui, breve=breve, filas=grupos), ensure_ascii=False, indent=1) + "\n"), (archivo.with_suffix(".md"), tabla)):
+                with de_una_vez(f) as nuevo: nuevo.write_text(texto, encoding="utf-8")
+    print(tabla)
+
 
 # %% ../nbs/13_banco.ipynb #ba2c0038
 @call_parse

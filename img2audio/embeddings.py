@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PIEZAS', 'MINI', 'CACHE', 'PERFILES', 'DIMENSION', 'Perfil', 'cargar_perfil', 'carga_en_claro', 'sin_barras',
            'CodificadorCLIP', 'onda_valida', 'ondas_validas', 'CodificadorCLAP', 'comprobar_vectores',
-           'leer_embeddings', 'extraer_embeddings', 'guardar_txt', 'leer_txt', 'brecha_modal']
+           'leer_embeddings', 'matriz', 'extraer_embeddings', 'guardar_txt', 'leer_txt', 'brecha_modal']
 
 # %% ../nbs/01_embeddings.ipynb #d4505c8b
 import contextlib, hashlib, json, os, shutil
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
@@ -303,6 +304,16 @@ def leer_embeddings(
 def _con_tensores(tabla: Dataset) -> Dataset:
     "La misma tabla, con `clip` y `clap` como tensores."
     return tabla.with_format("torch", columns=["clip", "clap"], output_all_columns=True)
+
+def matriz(
+    tabla: Dataset,   # de `leer_embeddings`, o de `load_from_disk`
+    columna: str,     # `clip` o `clap`
+) -> torch.Tensor:    # `(n, d)`
+    "Una columna de embeddings entera, de los bytes de Arrow a un tensor, sin pasar por Python. Lanza `ValueError` si sus vectores no son todos igual de largos."
+    vectores = tabla.with_format("arrow")[:][columna]
+    if len(largos := pc.list_value_length(vectores).unique()) != 1: raise ValueError(f"Los vectores de «{columna}» no son todos igual de largos: los hay de {sorted(largos.to_pylist())[:5]}.")
+    return torch.from_numpy(np.concatenate([t.flatten().to_numpy() for t in vectores.chunks])).view(len(tabla), -1)
+
 
 # %% ../nbs/01_embeddings.ipynb #8cf11ece
 def extraer_embeddings(

@@ -284,6 +284,7 @@ def _con_ruido(
     azar: torch.Generator,
 ) -> torch.Tensor:
     "El lote más un ruido de dirección y norma al azar."
+    if not norma: return x
     return x + norma*torch.rand(len(x), 1, generator=azar)*F.normalize(torch.randn(x.shape, generator=azar), dim=1)
 
 def entrenar_traductor(
@@ -317,16 +318,16 @@ def entrenar_traductor(
     red = Traductor(oculta, clip.shape[1], normalizar)
     if normalizar: red.centro.copy_(F.normalize(clip, dim=1).mean(0))
     escala = 1. if normalizar else clip.norm(dim=1).mean()
+    if normalizar: clip = F.normalize(clip, dim=1)
     media = AveragedModel(red, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
     vista = media.module if ema else red  # la que se valida
-    opt = torch.optim.AdamW(red.parameters(), lr, weight_decay=.01)
+    opt = torch.optim.AdamW(red.parameters(), lr, weight_decay=.01, fused=True)
     plan = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=epocas*math.ceil(len(clip)/batch_size))
     mejor, cual, pesos, historia = -math.inf, 0, None, []
     for epoca in tqdm(range(epocas), desc=f"Traductor {perdida} {oculta}", disable=not progreso):
         suma = []
         for lote in torch.randperm(len(clip), generator=azar).split(batch_size):
-            x = F.normalize(clip[lote], dim=1) if normalizar else clip[lote]
-            l = f(red(_con_ruido(x, ruido*escala, azar)), clap[lote])
+            l = f(red(_con_ruido(clip[lote], ruido*escala, azar)), clap[lote])
             opt.zero_grad(); l.backward(); opt.step(); plan.step(); suma.append(l.item())
             if ema: media.update_parameters(red)
         with torch.no_grad(): coseno = F.cosine_similarity(vista(validacion[0]), validacion[1]).mean().item()
