@@ -6,7 +6,7 @@
 __all__ = ['RAPIDO', 'PUNTOS', 'CRECER', 'FILAS', 'A_PETICION', 'tarda', 'cronometro', 'extrapolar', 'gemm', 'operaciones',
            'fila', 'descripciones', 'fila_textos', 'fotos_falsas', 'fila_imagenes', 'fila_tabla', 'aprender_como_antes',
            'leer_como_antes', 'fila_traductor', 'fila_dieciocho', 'de_audioldm', 'fila_sonido', 'formato',
-           'fila_vocoder', 'fila_trucos', 'llamadas', 'aciertos', 'fila_evaluaciones', 'proceso', 'mib',
+           'fila_trucos', 'fila_vocoder', 'llamadas', 'aciertos', 'fila_evaluaciones', 'proceso', 'pico',
            'fila_importar', 'fila_memoria', 'fila_crecer', 'maquina', 'medir_fila', 'como_markdown', 'ejecutar_banco',
            'principal']
 
@@ -247,21 +247,10 @@ def formato(red: torch.nn.Module, canales_al_final: bool) -> torch.nn.Module:
     "La red, con los pesos de sus convoluciones en un orden o en otro."
     return red.to(memory_format=torch.channels_last if canales_al_final else torch.contiguous_format)
 
-def fila_vocoder(a: SimpleNamespace) -> dict:
-    "El vocoder, antes y después de `reutilizar_memoria`: hay que medirlo antes de cargar la tubería, que la llama."
-    from transformers import SpeechT5HifiGan
-    vocoder = SpeechT5HifiGan.from_pretrained(a.perfil, subfolder="audioldm/vocoder")
-    mel = torch.randn(1, 100 if a.breve else 1000, vocoder.config.model_in_dim)
-    def f():
-        with torch.inference_mode(): vocoder(mel)
-    antes = tarda(f); reutilizar_memoria()
-    ahora = tarda(f)
-    return fila("vocoder, 10 s, guardando la memoria", "devolviéndola al sistema", f"{1000*ahora:.0f} ms", f"{1000*antes:.0f} ms", antes/ahora)
-
 def fila_trucos(a: SimpleNamespace) -> list[dict]:
     "Una llamada al UNet de tamaño real, con cada truco por separado."
     import shutil
-    filas, tuberia = [fila_vocoder(a)], cargar_tuberia(a.perfil)
+    filas, tuberia = [], cargar_tuberia(a.perfil)
     forma = tuberia.forma_latente(2, 1. if a.breve else 10.)
     def llamada(unet, n=1, dtype=torch.float32):
         x, c = torch.randn(n*forma[0], *forma[1:], dtype=dtype), F.normalize(torch.randn(n*forma[0], DIMENSION, dtype=dtype), dim=1)
@@ -281,6 +270,22 @@ def fila_trucos(a: SimpleNamespace) -> list[dict]:
     else: filas.append(fila("UNet, torch.compile", "sin nada, float32", nota="falta un compilador de C++"))
     apunta("bfloat16", llamada(unet.to(torch.bfloat16), dtype=torch.bfloat16))
     return filas
+
+
+# %% ../nbs/13_banco.ipynb #ba2c0106
+def fila_vocoder(a: SimpleNamespace) -> list[dict]:
+    "El vocoder, antes y después de `reutilizar_memoria`: hay que medirlo antes de cargar la tubería, que la llama."
+    from transformers import SpeechT5HifiGan
+    def con(perfil):
+        vocoder = SpeechT5HifiGan.from_pretrained(cargar_perfil(perfil).audioldm, subfolder="vocoder", dtype=torch.float32)
+        mel = torch.randn(1, 100 if a.breve else 1000, vocoder.config.model_in_dim)
+        def f():
+            with torch.inference_mode(): vocoder(mel)
+        return f
+    fs = {"de tamaño real": con(a.perfil), "de mini": con("mini")}
+    antes = {n: tarda(f) for n, f in fs.items()}; reutilizar_memoria()
+    ahora = {n: tarda(f) for n, f in fs.items()}
+    return [fila(f"vocoder {n}, 10 s, guardando la memoria", "devolviéndola al sistema", f"{1000*ahora[n]:.0f} ms", f"{1000*antes[n]:.0f} ms", antes[n]/ahora[n]) for n in fs]
 
 
 # %% ../nbs/13_banco.ipynb #ba2c0102
@@ -325,19 +330,21 @@ def fila_evaluaciones(a: SimpleNamespace) -> list[dict]:
 def proceso(
     *args: str,                 # de `python`
     veces: int = 1,
-) -> tuple[float, float, str]:  # segundos (la mejor), MiB de memoria máxima, y lo que dijo
+) -> tuple[float, str]:         # segundos (la mejor), y lo que dijo
     "Otro proceso de Python, cronometrado. Lanza `RuntimeError`, con lo que dijo, si acaba mal."
-    import resource
     mejor = float("inf")
     for _ in range(veces):
         t, r = cronometro(lambda: subprocess.run([sys.executable, *args], capture_output=True, text=True, encoding="utf-8", env=os.environ | dict(HF_HUB_OFFLINE="1", PYTHONUTF8="1")))
         if r.returncode: raise RuntimeError(f"«{' '.join(args)}» acabó con estado {r.returncode}: {r.stderr[-2000:]}")
         mejor = min(mejor, t)
-    return mejor, mib(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss), r.stdout
+    return mejor, r.stdout
 
-def mib(maxrss: int) -> float:
-    "La memoria máxima que da el sistema, en MiB: Linux la cuenta en KiB y macOS en bytes."
-    return maxrss/(2**20 if sys.platform == "darwin" else 2**10)
+def pico() -> float:
+    "La memoria máxima de este proceso, en MiB. En Linux, la de `/proc`: la de `getrusage` arranca con la del proceso que lo lanzó."
+    if (estado := Path("/proc/self/status")).exists(): return int(next(o for o in estado.read_text().splitlines() if o.startswith("VmHWM")).split()[1])/2**10
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(2**20 if sys.platform == "darwin" else 2**10)
+
 
 # %% ../nbs/13_banco.ipynb #ba2c0203
 def fila_importar(a: SimpleNamespace) -> list[dict]:
@@ -349,37 +356,40 @@ def fila_importar(a: SimpleNamespace) -> list[dict]:
             fila("img2audio --help", "", f"{ayuda:.2f} s", "", ayuda, 1, "≤")]
 
 def fila_memoria(a: SimpleNamespace) -> list[dict]:
-    "La memoria máxima de un proceso que sonoriza una imagen con `mini`."
-    with tempfile.TemporaryDirectory() as d: t, m, _ = proceso("-m", "img2audio.integracion", "🐓", "-o", f"{d}/gallo.wav")
+    "La memoria máxima de un proceso que sonoriza una imagen con `mini`, y lo que se espera a la orden."
+    codigo = "from img2audio.integracion import sonorizar; from img2audio.banco import pico; sonorizar('🐓', progreso=False).codificar('wav'); print(pico())"
+    with tempfile.TemporaryDirectory() as d: t, _ = proceso("-m", "img2audio.integracion", "🐓", "-o", f"{d}/gallo.wav")
+    m = float(proceso("-c", codigo)[1].split()[-1])
     return [fila("sonorizar con mini: memoria", "", f"{m:.0f} MiB", "", m, 1024, "≤", f"{t:.1f} s en total, desde que se lanza la orden")]
+
 
 # %% ../nbs/13_banco.ipynb #ba2c0034
 CRECER = """
-import random, resource, sys, tempfile, time
+import random, sys, tempfile, time
 from datasets import Dataset
-from img2audio.banco import descripciones
+from img2audio.banco import descripciones, pico
 from img2audio.embeddings import extraer_embeddings
 n, base, azar = int(sys.argv[1]), descripciones(), random.Random(0)
 tabla = Dataset.from_dict(dict(caption=[f"{i} {azar.choice(base)}" for i in range(n)]))
 with tempfile.TemporaryDirectory() as d:
     reloj = time.perf_counter()
     extraer_embeddings(tabla, d + "/t.parquet", progreso=False)
-    print(time.perf_counter() - reloj, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(time.perf_counter() - reloj, pico())
 """
 
 def fila_crecer(a: SimpleNamespace, tamanos: tuple[int, ...] = (1_000, 10_000, 50_000, 500_000)) -> list[dict]:
     "Tiempo y memoria de la extracción, según cuántas descripciones."
     filas, antes = [], None
     for n in (100, 200) if a.breve else tamanos:
-        t, m = (float(x) for x in proceso("-c", CRECER, str(n))[2].split()[-2:])
-        filas.append(fila(f"extraer {n} descripciones distintas (mini)", "por descripción, en la fila anterior", f"{t:.1f} s, {1e6*t/n:.0f} µs cada una", "" if antes is None else f"{1e6*antes:.0f} µs", None if antes is None else t/n/antes, None if antes is None else 1.1, "≤", f"memoria máxima, {mib(m):.0f} MiB"))
+        t, m = (float(x) for x in proceso("-c", CRECER, str(n))[1].split()[-2:])
+        filas.append(fila(f"extraer {n} descripciones distintas (mini)", "por descripción, en la fila anterior", f"{t:.1f} s, {1e6*t/n:.0f} µs cada una", "" if antes is None else f"{1e6*antes:.0f} µs", None if antes is None else t/n/antes, None if antes is None else 1.1, "≤", f"memoria máxima, {m:.0f} MiB"))
         antes = t/n
     return filas
 
 # %% ../nbs/13_banco.ipynb #ba2c0036
 FILAS = dict(
     textos_clip=lambda a: fila_textos(CodificadorCLIP, a), textos_clap=lambda a: fila_textos(CodificadorCLAP, a), imagenes=fila_imagenes, tabla=fila_tabla, traductor=fila_traductor, dieciocho=fila_dieciocho,
-    sonido=fila_sonido, trucos=fila_trucos, gpu=lambda a: fila_sonido(a, "cuda"), importar=fila_importar, memoria=fila_memoria)
+    sonido=fila_sonido, trucos=fila_trucos, vocoder=fila_vocoder, gpu=lambda a: fila_sonido(a, "cuda"), importar=fila_importar, memoria=fila_memoria)
 A_PETICION = dict(crecer=fila_crecer, evaluaciones=fila_evaluaciones)  # tardan minutos
 
 def maquina() -> dict:
@@ -395,7 +405,7 @@ def medir_fila(
     perfil: str, breve: bool,
 ) -> list[dict]:        # sus filas, con `mib`
     "Mide una fila en otro proceso, y su memoria máxima."
-    try: *_, salida = proceso("-m", "img2audio.banco", nombre, "--una", "--perfil", perfil, *["--breve"]*breve)
+    try: _, salida = proceso("-m", "img2audio.banco", nombre, "--una", "--perfil", perfil, *["--breve"]*breve)
     except RuntimeError as e: return [fila(nombre, nota=f"falló: {str(e).strip().splitlines()[-1]}")]
     return json.loads(salida.splitlines()[-1])
 
@@ -421,8 +431,7 @@ def ejecutar_banco(
     if mal := [f for f in filas if f not in todas]: raise ValueError(f"No hay filas {', '.join(mal)}; las hay: {', '.join(todas)}.")
     if una:
         hechas = todas[filas[0]](SimpleNamespace(perfil=perfil, breve=breve))
-        import resource
-        return print("\n" + json.dumps([f | dict(mib=round(mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))) for f in hechas], ensure_ascii=False))
+        return print("\n" + json.dumps([f | dict(mib=round(pico())) for f in hechas], ensure_ascii=False))
     aqui, archivo = maquina(), Path(salida)/"banco.json"
     antes = json.loads(archivo.read_text(encoding="utf-8")) if archivo.exists() else {}
     grupos = antes["filas"] if (antes.get("maquina"), antes.get("breve")) == (aqui, breve) else {}  # las de otra máquina no se mezclan

@@ -144,7 +144,7 @@ def condicion_imagen(self: TuberiaImg2Audio,
     pix = self.procesador(images=abrir_imagen(imagen), return_tensors="pt")["pixel_values"]
     clip = self.codificador_imagen(pix.to(self.device, self.codificador_imagen.dtype)).image_embeds.to(self.traductor.dtype)
     if self.traductor.ajenas(clip).item():
-        warnings.warn(f"La imagen no parece de nada que este perfil sepa hacer sonar (su margen, {self.traductor.margen(clip).item():.2f}, no llega a {self.traductor.config.umbral:.2f}): sonará a lo que le quede más cerca.", ImagenAjena, stacklevel=2)
+        warnings.warn(f"La imagen no se parece a nada que este perfil sepa hacer sonar (su margen, {self.traductor.margen(clip).item():.2f}, no llega a {self.traductor.config.umbral:.2f}): sonará a lo que le quede más cerca.", ImagenAjena, stacklevel=2)
     return self.traductor(self.traductor.recordar(clip))
 
 @patch
