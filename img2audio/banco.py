@@ -421,6 +421,8 @@ def como_markdown(
     lineas = ["| " + " | ".join(t.columns) + " |", "|" + "---|"*len(t.columns)] + ["| " + " | ".join(fila) + " |" for fila in t.astype(str).to_numpy()]
     return "\n".join(lineas) + f"\n\nMedido en: {', '.join(f'{k} {v}' for k, v in donde.items())}.\n"
 
+
+# %% ../nbs/13_banco.ipynb #ba2c0107
 def ejecutar_banco(
     filas: list[str],   # de `FILAS` o `A_PETICION`; si no hay, todas las de `FILAS`
     salida: str,        # carpeta
@@ -440,7 +442,8 @@ def ejecutar_banco(
         for nombre in filas or FILAS:
             t, grupos[nombre] = cronometro(lambda: medir_fila(nombre, perfil, breve))
             print(f"{nombre}: {t:.0f} s", file=sys.stderr, flush=True)
-            tabla = como_markdown([f for x in todas if x in grupos for f in grupos[x]], aqui)
+            grupos = {x: grupos[x] for x in todas if x in grupos}
+            tabla = como_markdown([f for g in grupos.values() for f in g], aqui)
             for f, texto in ((archivo, json.dumps(dict(maquina=aqui, breve=breve, filas=grupos), ensure_ascii=False, indent=1) + "\n"), (archivo.with_suffix(".md"), tabla)):
                 with de_una_vez(f) as nuevo: nuevo.write_text(texto, encoding="utf-8")
     print(tabla)
