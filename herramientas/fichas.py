@@ -33,6 +33,7 @@ NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de
          "audioldm/vocoder": "- **Aviso:** el plan cambió sobre la marcha: de 1200 pasos hasta el 600, de 1000 hasta el 1000, de 1600 hasta el 1600, de 4800 hasta el 2800 y de 3800 desde ahí. La rugosidad entró en la pérdida en el paso 2200, "
                              "con peso 2, y pesa 8 desde el 2800; los log-mel del VAE son, desde el 2200, los del decodificador afinado.\n",
          "audioldm/unet": "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, la quinta, con uno de 2200 que al llegar a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400; esta, en una CPU sin AVX512.\n",
+         "traductor": "- **Aviso:** los textos de otras cosas (`de_otros`) y el umbral se añadieron después, sin volver a entrenar.\n",
          "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas. "
                  "La tercera se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400. La cuarta empezó sin tapar parches, con un plan de 4000 pasos; desde el 600 los tapa, con un plan de 6000, y desde el 2400, de 5000; "
                  "desde el 2600 ve menos fotografías y más dibujos.\n"}
