@@ -520,7 +520,7 @@ def con_memoria(
     comprobar_vectores(clip, *[x for x in (imagenes, otros) if x is not None], d=red.config.dimension)
     nuevos = dict(recuerdos=racimos(clip, k, semilla)) | ({} if otros is None else dict(de_otros=racimos(otros, k, semilla)))
     otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura, otros=len(nuevos.get("de_otros", ())))
-    otra.load_state_dict({**otra.state_dict(), **red.state_dict(), **nuevos})
+    otra.load_state_dict({**red.state_dict(), "de_otros": torch.zeros(0, red.config.dimension), **nuevos})
     if imagenes is not None: otra.register_to_config(umbral=round(otra.margen(imagenes).quantile(.1).item(), 4))
     return otra.eval()
 
