@@ -316,9 +316,8 @@ def entrenar_traductor(
         orden, nv = torch.randperm(len(clip), generator=azar), max(1, int(fraccion*len(clip)))
         validacion, clip, clap = (clip[orden[:nv]], clap[orden[:nv]]), clip[orden[nv:]], clap[orden[nv:]]
     red = Traductor(oculta, clip.shape[1], normalizar)
-    if normalizar: red.centro.copy_(F.normalize(clip, dim=1).mean(0))
     escala = 1. if normalizar else clip.norm(dim=1).mean()
-    if normalizar: clip = F.normalize(clip, dim=1)
+    if normalizar: clip = F.normalize(clip, dim=1); red.centro.copy_(clip.mean(0))
     media = AveragedModel(red, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
     vista = media.module if ema else red  # la que se valida
     opt = torch.optim.AdamW(red.parameters(), lr, weight_decay=.01, fused=True)
@@ -518,9 +517,9 @@ def con_memoria(
 ) -> Traductor:               # una copia
     "El Traductor, con los centros de `k` racimos de esos textos como memoria, y otros tantos de los de otras cosas. Lanza `ValueError` si hay menos textos que racimos."
     comprobar_vectores(clip, *[x for x in (imagenes, otros) if x is not None], d=red.config.dimension)
-    nuevos = dict(recuerdos=racimos(clip, k, semilla)) | ({} if otros is None else dict(de_otros=racimos(otros, k, semilla)))
-    otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura, otros=len(nuevos.get("de_otros", ())))
-    otra.load_state_dict({**red.state_dict(), "de_otros": torch.zeros(0, red.config.dimension), **nuevos})
+    de_otros = torch.zeros(0, red.config.dimension) if otros is None else racimos(otros, k, semilla)
+    otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura, otros=len(de_otros))
+    otra.load_state_dict({**red.state_dict(), "recuerdos": racimos(clip, k, semilla), "de_otros": de_otros})
     if imagenes is not None: otra.register_to_config(umbral=round(otra.margen(imagenes).quantile(.1).item(), 4))
     return otra.eval()
 
