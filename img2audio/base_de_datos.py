@@ -238,7 +238,7 @@ def _esc10_descargado(
     archivo = descargar(ESC50, SUMA_ESC50)
     carpeta = Path(f"{archivo}.unzip")
     if not carpeta.is_dir():
-        with de_una_vez(carpeta) as d, zipfile.ZipFile(archivo) as z: z.extractall(d)
+        with de_una_vez(carpeta) as d: desempaquetar(archivo, d)
     rutas = {f.name: str(f) for f in carpeta.rglob("*")}
     meta = pd.read_csv(rutas["esc50.csv"]).query("esc10")
     nombres = dict(dog="dog_bark", crying_baby="baby_cry", sneezing="person_sneeze", crackling_fire="fire_crackling")
