@@ -270,7 +270,7 @@ def _audioldm_de_prueba(carpeta: Path, clap: dict, g: torch.Generator) -> None:
 
 # %% ../nbs/10_originales.ipynb #b49f1878
 def _pesos_de_prueba(orden, entradas) -> np.ndarray:
-    carpeta, g = Path(orden["carpeta"]), torch.Generator().manual_seed(orden["semilla"])
+    carpeta, g = Path(orden["carpeta"]), torch.manual_seed(orden["semilla"])  # el de todos: también lo que cada red trae de nacimiento
     clap = _clap_de_prueba(carpeta, g)
     if orden["audioldm"]: _audioldm_de_prueba(carpeta, clap, g)
     return np.zeros(0)
