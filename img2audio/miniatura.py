@@ -1034,12 +1034,12 @@ def latentes_de(
     aparato, zs, es = dispositivo(), [], []
     vae.eval().to(aparato); clap.eval().to(aparato)
     for c in tqdm(clips, desc="latentes"):
-        factores = torch.empty(variantes).uniform_(1 - velocidad, 1 + velocidad)
-        ondas = [c["onda"] if c["clase"] == "clock_tick" else a_otra_velocidad(c["onda"], f) for f in factores.tolist()]
-        inicios = [_azar(len(o)//SALTO, 1)[0] for o in ondas]
-        mel = torch.stack([recorte(mel_en_bucle(o), tramas, i) for o, i in zip(ondas, inicios)])[:, None].to(aparato)
+        factores = torch.empty(variantes).uniform_(1 - velocidad, 1 + velocidad).tolist()
+        ondas = [c["onda"]]*variantes if c["clase"] == "clock_tick" else [a_otra_velocidad(c["onda"], f) for f in factores]
+        ondas = [np.roll(o, -SALTO*_azar(len(o)//SALTO, 1)[0]) for o in ondas]
+        mel = torch.stack([recorte(mel_en_bucle(o), tramas, 0) for o in ondas])[:, None].to(aparato)
         with precision(aparato): zs.append(vae.encode(mel).latent_dist.mode().half().cpu())
-        f = features_clap([np.take(o, np.arange(i*SALTO, i*SALTO + 80_000), mode="wrap") for o, i in zip(ondas, inicios)], extractor)
+        f = features_clap(ondas, extractor)
         es.append(F.normalize(clap.get_audio_features(input_features=f[:, None].to(aparato)).pooler_output, dim=1).cpu())
     return torch.stack(zs), torch.stack(es)
 
