@@ -17,7 +17,7 @@ SALIDA ?= salida
 
 export PYTHONUTF8 := 1
 SIN_RED := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
-# Dos cuadernos a la vez, un hilo cada uno
+# Dos cuadernos o dos archivos de pruebas a la vez, un hilo cada uno
 PRUEBAS := $(SIN_RED) TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: ayuda help entorno demo test lab app galeria captura export readme hooks fijar limpiar
@@ -47,7 +47,7 @@ test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 	$(PRUEBAS) $(BIN)/nbdev_test --n_workers 2 --do_print --timing
 	$(PRUEBAS) $(BIN)/python herramientas/comprobar_export.py
 	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
-	$(PRUEBAS) $(BIN)/python -m pytest tests/
+	$(PRUEBAS) $(BIN)/python -m pytest tests/ -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: entorno-originales test-originales
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 RAIZ = Path(__file__).resolve().parents[1]
 # Lo que hace nbdev_docs antes de llamar a Quarto. En un solo proceso: torch se importa una vez.
@@ -32,15 +33,24 @@ class Sitio:
 
 @pytest.fixture(scope='session')
 def sitio(tmp_path_factory) -> Sitio:
-    "El sitio, preparado por nbdev en una copia: sin Quarto, sin red y sin tocar el repositorio."
-    copia = tmp_path_factory.mktemp('sitio')
+    "El sitio, preparado por nbdev en una copia: sin Quarto, sin red y sin tocar el repositorio. Si hay varios procesos de pytest, lo prepara uno."
+    de_todos = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ: de_todos = de_todos.parent
+    copia, salida = de_todos/'sitio', de_todos/'sitio.txt'
+    with FileLock(f'{copia}.lock'):
+        if not salida.exists(): _preparar(copia, salida)
+    return Sitio(copia, salida.read_text(encoding='utf-8'))
+
+
+def _preparar(copia: Path, salida: Path) -> None:
+    copia.mkdir(exist_ok=True)
     for n in ('settings.ini', 'pyproject.toml', '_quarto.yml'): shutil.copy(RAIZ/n, copia/n)
-    shutil.copytree(RAIZ/'nbs', copia/'nbs', symlinks=True, ignore=shutil.ignore_patterns('.ipynb_checkpoints', '__pycache__'))
+    shutil.copytree(RAIZ/'nbs', copia/'nbs', symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns('.ipynb_checkpoints', '__pycache__'))
     (copia/'preparar.py').write_text(PREPARAR, encoding='utf-8')
     entorno = {**os.environ, 'HF_HUB_OFFLINE': '1', 'HF_HUB_DISABLE_PROGRESS_BARS': '1', 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg'}
     r = subprocess.run([sys.executable, 'preparar.py'], cwd=copia, env=entorno, capture_output=True, text=True, encoding='utf-8')
     if r.returncode: pytest.fail(f'nbdev no puede preparar el sitio:\n{r.stdout[-2000:]}{r.stderr[-6000:]}')
-    return Sitio(copia, r.stdout + r.stderr)
+    salida.write_text(r.stdout + r.stderr, encoding='utf-8')
 
 
 def _sin_navegador(motivo: str):

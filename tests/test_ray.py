@@ -20,15 +20,14 @@ from img2audio.escala import Extractor, abrir_extraccion, extraer_a_escala, troz
 N, DE_CADA = 120, 10
 ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0', 'RAY_worker_niceness': '0'}
 
-# El que dirige: levanta el clúster, extrae y dice lo que hizo. Con «lento», cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
+# El que dirige: entra en el clúster, extrae y dice lo que hizo. Con «lento», cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
 DIRIGE = '''
 import json, os, sys, time
 from pathlib import Path
 import ray
-from ray.cluster_utils import Cluster
 from img2audio import escala
 
-lento, señales = len(sys.argv) > 3, sys.argv[-1]
+lento, señales = len(sys.argv) > 4, sys.argv[-1]
 extraer = escala.Extractor.extraer
 def despacio(self, t, *resto):
     Path(señales, f"{t['nombre']}.{os.getpid()}").touch()
@@ -39,13 +38,9 @@ if lento:
         extraer = despacio
     escala.Extractor = Lento
 
-clúster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, object_store_memory=200 * 2**20, include_dashboard=False))
-clúster.add_node(num_cpus=1, object_store_memory=200 * 2**20)
-ray.init(address=clúster.address, log_to_driver=False)
+ray.init(address=sys.argv[1], log_to_driver=False)
 assert len(ray.nodes()) == 2
-hecho = escala.extraer_a_escala(sys.argv[1], sys.argv[2], con_ray=True, trabajadores=2, progreso=False)
-print(json.dumps(hecho))
-ray.shutdown(); clúster.shutdown()
+print(json.dumps(escala.extraer_a_escala(sys.argv[2], sys.argv[3], con_ray=True, trabajadores=2, progreso=False)))
 '''
 
 
@@ -60,8 +55,21 @@ def tabla(tmp_path_factory) -> Path:
     return d
 
 
-def dirigir(d: Path, destino: str, *lento: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, 'dirige.py', str(d/'t.parquet'), str(d/destino), *lento], cwd=d, env=ENTORNO,
+@pytest.fixture(scope='module')
+def cluster() -> str:
+    "La dirección de un clúster de dos nodos. Sigue en pie cuando muere quien dirige, como los de verdad."
+    from ray.cluster_utils import Cluster
+    with pytest.MonkeyPatch.context() as m:
+        for k, v in ENTORNO.items(): m.setenv(k, v)  # lo heredan sus procesos
+        c = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, object_store_memory=200 * 2**20, include_dashboard=False))
+        try:
+            c.add_node(num_cpus=1, object_store_memory=200 * 2**20)
+            yield c.address
+        finally: c.shutdown()
+
+
+def dirigir(cluster: str, d: Path, destino: str, *lento: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, 'dirige.py', cluster, str(d/'t.parquet'), str(d/destino), *lento], cwd=d, env=ENTORNO,
                             stdout=subprocess.PIPE, stderr=(d/f'{destino}.txt').open('a'), text=True, start_new_session=True)
 
 
@@ -89,9 +97,9 @@ def comprobar_igual(d: Path, destino: str) -> None:
     assert not list((d/destino).rglob('*.parcial'))
 
 
-def test_un_trabajador_muerto_no_se_nota(tabla, tmp_path):
+def test_un_trabajador_muerto_no_se_nota(cluster, tabla, tmp_path):
     "Y dos nodos dan lo mismo que un proceso."
-    p = dirigir(tabla, 'dos', str(tmp_path))
+    p = dirigir(cluster, tabla, 'dos', str(tmp_path))
     os.kill(int(esperar(tmp_path, 3, p)[-1].suffix[1:]), signal.SIGKILL)
     hecho = acabar(p, tabla, 'dos')
     assert sum(h['filas'] for h in hecho) == N - 1
@@ -99,14 +107,14 @@ def test_un_trabajador_muerto_no_se_nota(tabla, tmp_path):
     comprobar_igual(tabla, 'dos')
 
 
-def test_el_que_dirige_muere_y_se_relanza(tabla, tmp_path):
-    p = dirigir(tabla, 'tres', str(tmp_path))
+def test_el_que_dirige_muere_y_se_relanza(cluster, tabla, tmp_path):
+    p = dirigir(cluster, tabla, 'tres', str(tmp_path))
     esperar(tmp_path, 5, p)
     os.killpg(p.pid, signal.SIGKILL)
     p.communicate()
     hechos = {f.name for f in (tabla/'tres'/'filas').glob('*.parquet')}
     assert 0 < len(hechos) < N//DE_CADA
-    hecho = acabar(dirigir(tabla, 'tres'), tabla, 'tres')
+    hecho = acabar(dirigir(cluster, tabla, 'tres'), tabla, 'tres')
     assert not {f"{h['nombre']}.parquet" for h in hecho} & hechos  # solo lo que faltaba
     comprobar_igual(tabla, 'tres')
 

@@ -74,7 +74,7 @@ def descarga(perfil: str) -> None:
 
 
 def lote(perfil: str) -> None:
-    orden(orden_img2audio, '--lote', '../imagenes', '-o', 'sonidos', '--perfil', perfil, '--segundos', '1', '--pasos', '3')
+    orden(orden_img2audio, '--lote', '../imagenes', '-o', 'sonidos', '--perfil', perfil, '--segundos', '1', '--pasos', '2')
 
 
 TRABAJOS = dict(extraccion=extraccion, traductor=traductor, entrenamiento=entrenamiento, descarga=descarga, lote=lote)
@@ -114,7 +114,7 @@ def esperar(pid: int) -> int:
 
 def definitivos(carpeta: Path) -> list[Path]:
     "Los archivos con su nombre definitivo: ni provisionales, ni cerrojos, ni lo que las bibliotecas guardan para sí."
-    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/blobs/tmp_|/relleno$', str(f))]
+    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/blobs/tmp_|/refs/[^/]+\.tmp$|/\.tmp\w{6}$|/CACHEDIR\.TAG$|/relleno$', str(f))]
 
 
 def comprobar_enteros(carpeta: Path) -> int:
@@ -142,9 +142,9 @@ class Banco:
 
     def preparar(self) -> None:
         "Lo que comparten los trabajos, al lado de sus carpetas."
-        if not (self.d/'tabla.csv').exists(): base_mini(60).select_columns(['id', 'caption']).to_csv(str(self.d/'tabla.csv'))
+        if not (self.d/'tabla.csv').exists(): base_mini(40).select_columns(['id', 'caption']).to_csv(str(self.d/'tabla.csv'))
         (self.d/'imagenes').mkdir(exist_ok=True)
-        for n, emoji in dict(a='🐓', b='🌧', c='🔥', d='🚁').items():
+        for n, emoji in dict(a='🐓', b='🌧', c='🔥').items():
             if not (f := self.d/'imagenes'/f'{n}.png').exists(): abrir_imagen(emoji).save(f)
 
     def de_una(self, trabajo: str) -> None:
@@ -245,7 +245,7 @@ if __name__ == '__main__':
         azar, inicio = random.Random(t), time.monotonic()
         hecho[t] = dict(de_una=intentar(banco.de_una, t))
         if hecho[t]['de_una'] is None:
-            if que == 'lleno': hecho[t]['lleno'] = intentar(banco.lleno, t, 6, azar)
+            if que == 'lleno': hecho[t]['lleno'] = intentar(banco.lleno, t, max(4, MUERTES//8), azar)
             else:
                 hecho[t]['muertes'] = intentar(banco.cortar, t, signal.SIGKILL, MUERTES, azar)
                 hecho[t]['interrupciones'] = intentar(banco.cortar, t, signal.SIGINT, max(2, MUERTES//4), azar)

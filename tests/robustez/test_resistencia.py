@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 LARGO = os.environ.get('IMG2AUDIO_LARGO') == '1'
-VECES, CALIENTE = (500, 50) if LARGO else (40, 10)  # sonorizaciones; a partir de cuál no debe crecer
-SEGUNDOS, USUARIOS = (300, 8) if LARGO else (20, 8)
+VECES, CALIENTE = (500, 50) if LARGO else (30, 10)  # sonorizaciones; a partir de cuál no debe crecer
+SEGUNDOS, USUARIOS = (300, 8) if LARGO else (10, 8)
 if not Path('/proc/self/status').exists(): pytest.skip('sin /proc no se sabe lo que ocupa un proceso', allow_module_level=True)
 
 MEDIR = '''
@@ -55,7 +55,7 @@ from img2audio.aplicacion import Aplicacion
 from img2audio.integracion import sonorizar
 segundos, usuarios = int(sys.argv[1]), int(sys.argv[2])
 fuentes = '🐶🐓🌧🌊👶⏰🤧🚁🪚🔥'
-pedido = lambda u, vez: dict(segundos=1 + u % 3, pasos=2, semilla=100*u + vez % 3)
+pedido = lambda u, vez: dict(segundos=1 + u % 2/2, pasos=2, semilla=100*u + vez % 3)
 debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras for u in range(usuarios) for v in range(3)}
 apps, fallos, cuenta = [Aplicacion() for _ in range(usuarios)], [], [0]*usuarios
 def usa(u):
