@@ -1,5 +1,6 @@
-"Argumentos al azar: la orden acaba en su sitio, con un sonido o con una frase en español; nunca con una traza."
+"Argumentos al azar: la orden acaba en su sitio, con un sonido o con una frase en español; nunca con una traza. Con `IMG2AUDIO_LARGO=1`, diez veces más."
 import io
+import os
 import random
 import re
 import runpy
@@ -17,7 +18,7 @@ OPCIONES = dict(texto=TEXTOS, negativo=TEXTOS, o=TEXTOS, lamina=TEXTOS, lote=TEX
                 **dict.fromkeys(('peso_texto', 'segundos', 'pasos', 'guia', 'semilla', 'elegir', 'num_audios', 'fuerza', 'nada', 'p'), NUMEROS))
 INGLES = re.compile(r'\b(error|invalid|expected|argument|unrecognized|required|Traceback|No such|not found|cannot|must be|File|Path|Format|has an|is not|supported)\b')
 AJENO = re.compile(r"\([^)]*\)|«[^»]*»|'[^']*'")  # entre paréntesis, lo que dijo una biblioteca; entre comillas, lo que dio el usuario
-CASOS = 360
+CASOS = 1200 if os.environ.get('IMG2AUDIO_LARGO') == '1' else 120
 
 
 def argumentos(azar: random.Random) -> list[str]:
