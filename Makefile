@@ -17,7 +17,7 @@ SALIDA ?= salida
 
 export PYTHONUTF8 := 1
 SIN_RED := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
-# Dos cuadernos o dos archivos de pruebas a la vez, un hilo cada uno
+# Varios cuadernos o archivos de pruebas a la vez, un hilo cada uno
 PRUEBAS := $(SIN_RED) TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: ayuda help entorno demo test lab app galeria captura export readme hooks fijar limpiar
@@ -43,11 +43,14 @@ demo: $(LISTO) ## sonoriza una imagen: make demo IMAGEN=foto.jpg
 	@for f in demo.wav demo.png; do [ -s "$(SALIDA)/$$f" ] || { echo "No se escribió $(SALIDA)/$$f" >&2; exit 1; }; done
 	@printf 'Sonido: %s\nLámina: %s\n' "$(abspath $(SALIDA))/demo.wav" "$(abspath $(SALIDA))/demo.png"
 
+# Las que más tardan, primero: así ningún proceso se queda solo al final
+LARGAS := $(addprefix tests/,robustez/test_cortes.py test_ray.py test_aplicacion.py robustez/test_resistencia.py)
+
 test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 	$(PRUEBAS) $(BIN)/nbdev_test --n_workers 2 --do_print --timing
 	$(PRUEBAS) $(BIN)/python herramientas/comprobar_export.py
 	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
-	$(PRUEBAS) $(BIN)/python -m pytest tests/ -n 2 --dist loadfile --no-loadscope-reorder
+	$(PRUEBAS) $(BIN)/python -m pytest $(LARGAS) $(filter-out $(LARGAS),$(wildcard tests/test_*.py tests/robustez/test_*.py)) -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: entorno-originales test-originales
 
