@@ -43,14 +43,11 @@ demo: $(LISTO) ## sonoriza una imagen: make demo IMAGEN=foto.jpg
 	@for f in demo.wav demo.png; do [ -s "$(SALIDA)/$$f" ] || { echo "No se escribió $(SALIDA)/$$f" >&2; exit 1; }; done
 	@printf 'Sonido: %s\nLámina: %s\n' "$(abspath $(SALIDA))/demo.wav" "$(abspath $(SALIDA))/demo.png"
 
-# Las que más tardan, primero: así ningún proceso se queda solo al final
-LARGAS := $(addprefix tests/,robustez/test_cortes.py test_ray.py test_aplicacion.py robustez/test_resistencia.py)
-
 test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 	$(PRUEBAS) $(BIN)/nbdev_test --n_workers 2 --do_print --timing
 	$(PRUEBAS) $(BIN)/python herramientas/comprobar_export.py
 	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
-	$(PRUEBAS) $(BIN)/python -m pytest $(LARGAS) $(filter-out $(LARGAS),$(wildcard tests/test_*.py tests/robustez/test_*.py)) -n 3 --dist loadfile --no-loadscope-reorder
+	$(PRUEBAS) $(BIN)/python -m pytest tests/ -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: entorno-originales test-originales
 

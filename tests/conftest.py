@@ -21,6 +21,14 @@ if __name__ == '__main__':
 """
 
 
+# Las que más tardan, primero: así, si hay varios procesos de pytest, ninguno se queda solo al final
+LARGAS = ['test_cortes.py', 'test_ray.py', 'test_aplicacion.py', 'test_resistencia.py']
+
+
+def pytest_collection_modifyitems(items) -> None:
+    items.sort(key=lambda i: LARGAS.index(i.path.name) if i.path.name in LARGAS else len(LARGAS))
+
+
 @dataclass
 class Sitio:
     "Lo que nbdev le daría a Quarto, y lo que dijo al prepararlo."

@@ -55,7 +55,7 @@ from img2audio.aplicacion import Aplicacion
 from img2audio.integracion import sonorizar
 segundos, usuarios = int(sys.argv[1]), int(sys.argv[2])
 fuentes = '🐶🐓🌧🌊👶⏰🤧🚁🪚🔥'
-pedido = lambda u, vez: dict(segundos=1, pasos=2, semilla=100*u + vez % 3)
+pedido = lambda u, vez: dict(segundos=1 + u % 3, pasos=2, semilla=100*u + vez % 3)
 debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras for u in range(usuarios) for v in range(3)}
 apps, fallos, cuenta = [Aplicacion() for _ in range(usuarios)], [], [0]*usuarios
 def usa(u):
