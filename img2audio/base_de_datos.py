@@ -15,7 +15,7 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, sys, tarfile, tempfile, unicodedata, warnings, zipfile, zlib
+import contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -756,9 +756,15 @@ def _sin_sitio(e: BaseException | None) -> bool:
     "¿Viene de un disco lleno?"
     return e is not None and (getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e) or _sin_sitio(e.__cause__ or e.__context__))
 
-def _interrumpido(e: BaseException | None) -> bool:
-    "¿Viene de un Ctrl-C, aunque una biblioteca lo haya envuelto en un error suyo?"
-    return e is not None and (isinstance(e, KeyboardInterrupt) or _interrumpido(e.__cause__ or e.__context__))
+@contextlib.contextmanager
+def _anotar_ctrl_c():
+    "Una lista a la que se añade cada Ctrl-C que llega, aunque quien lo reciba no lo diga."
+    llegan, antes = [], signal.getsignal(signal.SIGINT)
+    def anotar(*args): llegan.append(True); antes(*args)
+    if threading.current_thread() is not threading.main_thread() or not callable(antes): yield llegan; return
+    signal.signal(signal.SIGINT, anotar)
+    try: yield llegan
+    finally: signal.signal(signal.SIGINT, antes)
 
 _SISTEMA = {errno.ENOENT: "no existe", errno.EACCES: "no hay permiso", errno.EPERM: "no hay permiso", errno.EISDIR: "es una carpeta", errno.ENOTDIR: "pasa por algo que no es una carpeta",
             errno.ENAMETOOLONG: "el nombre es demasiado largo", errno.EROFS: "ahí solo se puede leer", errno.EEXIST: "ya existe"}
@@ -773,10 +779,11 @@ def errores_en_claro(
     interrumpido: str = "interrumpido",  # qué dice si se interrumpe con Ctrl-C
 ):
     "Dentro, un `ValueError`, un `OSError` o un `FloatingPointError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
-    try: yield
+    try:
+        with _anotar_ctrl_c() as llegan: yield
     except (KeyboardInterrupt, Exception) as e:
         lleno = _sin_sitio(e) and (not isinstance(e, OSError) or e.errno is not None)  # los nuestros ya lo dicen, y mejor
-        if _interrumpido(e): mensaje, estado = interrumpido, 130
+        if llegan or isinstance(e, KeyboardInterrupt): mensaje, estado = interrumpido, 130
         elif lleno: mensaje, estado = "no queda sitio en el disco: haga sitio y repita", 2
         elif isinstance(e, (ValueError, OSError, FloatingPointError)): mensaje, estado = _claro(e), 2
         else: raise

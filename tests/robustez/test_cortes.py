@@ -63,7 +63,7 @@ def test_matado_en_cualquier_momento(hecho, trabajo, apuntar):
 def test_interrumpido_con_ctrl_c(hecho, trabajo, apuntar):
     "SIGINT: estado 130, una línea y ninguna traza; lo hecho sirve, y al volver a empezar sale lo mismo."
     hay = comprobar(hecho, trabajo, 'interrupciones')
-    assert hay['cortes'] and hay['estados'] == [130], hay
+    assert hay['cortes'] and hay['estados'] == [130], json.dumps(hay, ensure_ascii=False)
     apuntar(hay['cortes'])
 
 
