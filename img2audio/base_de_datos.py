@@ -15,7 +15,7 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, unicodedata, warnings, zipfile, zlib
+import _thread, contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, time, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -758,13 +758,17 @@ def _sin_sitio(e: BaseException | None) -> bool:
 
 @contextlib.contextmanager
 def _anotar_ctrl_c():
-    "Una lista a la que se añade cada Ctrl-C que llega, aunque quien lo reciba no lo diga."
-    llegan, antes = [], signal.getsignal(signal.SIGINT)
+    "Una lista a la que se añade cada Ctrl-C que llega, aunque quien lo reciba no lo diga. El que cae en un `__del__`, que Python enseña y olvida, se repite."
+    llegan, antes, gancho, fin = [], signal.getsignal(signal.SIGINT), sys.unraisablehook, threading.Event()
     def anotar(*args): llegan.append(True); antes(*args)
+    def repetir(): time.sleep(.01); fin.is_set() or signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    def olvidado(e):
+        if isinstance(e.exc_value, KeyboardInterrupt) and hasattr(signal, "pthread_kill"): _thread.start_new_thread(repetir, ())
+        else: gancho(e)
     if threading.current_thread() is not threading.main_thread() or not callable(antes): yield llegan; return
-    signal.signal(signal.SIGINT, anotar)
+    signal.signal(signal.SIGINT, anotar); sys.unraisablehook = olvidado
     try: yield llegan
-    finally: signal.signal(signal.SIGINT, antes)
+    finally: fin.set(); signal.signal(signal.SIGINT, antes); sys.unraisablehook = gancho
 
 _SISTEMA = {errno.ENOENT: "no existe", errno.EACCES: "no hay permiso", errno.EPERM: "no hay permiso", errno.EISDIR: "es una carpeta", errno.ENOTDIR: "pasa por algo que no es una carpeta",
             errno.ENAMETOOLONG: "el nombre es demasiado largo", errno.EROFS: "ahí solo se puede leer", errno.EEXIST: "ya existe"}

@@ -22,7 +22,7 @@ if __name__ == '__main__':
 
 
 # Las que más tardan, primero: así, si hay varios procesos de pytest, ninguno se queda solo al final
-LARGAS = ['test_cortes.py', 'test_ray.py', 'test_aplicacion.py', 'test_resistencia.py']
+LARGAS = ['test_cortes.py', 'test_aplicacion.py', 'test_resistencia.py', 'test_ray.py', 'test_navegador.py', 'test_base.py', 'test_numeros.py', 'test_cli.py']
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -33,7 +33,7 @@ from img2audio.embeddings import Perfil, cargar_perfil
 from img2audio.traductor import Traductor
 
 MUERTES = int(os.environ.get('MUERTES', 20))  # de cada trabajo
-DIARIOS, SIN_EMPEZAR = None, 99  # dónde dicen lo suyo; se interrumpió antes de entrar en `img2audio`, y no cuenta
+SIN_EMPEZAR = 99  # se interrumpió antes de entrar en `img2audio`, y no cuenta
 
 
 # Los trabajos: cada uno, con todo lo suyo en la carpeta en que está, y hasta el final. Si ya está hecho, no cambia nada.
@@ -81,8 +81,8 @@ TRABAJOS = dict(extraccion=extraccion, traductor=traductor, entrenamiento=entren
 
 
 def diario(carpeta: Path) -> Path:
-    "Adónde va lo que dice un trabajo: al lado de su carpeta, o fuera de ese disco."
-    return (DIARIOS or carpeta.parent)/f'{carpeta.name}.log'
+    "Adónde va lo que dice un trabajo: fuera de su carpeta, y del disco que se llena."
+    return DIARIOS/f'{carpeta.name}.log'
 
 
 def bifurcar(trabajo: str, carpeta: Path, perfil: str) -> int:
@@ -136,16 +136,17 @@ def resultado(carpeta: Path) -> dict[str, str]:
 
 class Banco:
     "Los trabajos, en las carpetas de un directorio, y cómo salen sin que nadie los moleste."
-    def __init__(self, d: Path, perfil: str):
-        self.d, self.perfil, self.debe, self.tarda = d, perfil, {}, {}
-        d.mkdir(exist_ok=True)
+    def __init__(self, d: Path, perfil: str, disco: Path | None):
+        self.d, self.perfil, self.disco, self.debe, self.tarda = d, perfil, disco, {}, {}
 
     def preparar(self) -> None:
         "Lo que comparten los trabajos, al lado de sus carpetas."
-        if not (self.d/'tabla.csv').exists(): base_mini(40).select_columns(['id', 'caption']).to_csv(str(self.d/'tabla.csv'))
-        (self.d/'imagenes').mkdir(exist_ok=True)
-        for n, emoji in dict(a='🐓', b='🌧', c='🔥').items():
-            if not (f := self.d/'imagenes'/f'{n}.png').exists(): abrir_imagen(emoji).save(f)
+        base_mini(40).select_columns(['id', 'caption']).to_csv(str(self.d/'tabla.csv'))
+        (self.d/'imagenes').mkdir()
+        for n, emoji in dict(a='🐓', b='🌧', c='🔥').items(): abrir_imagen(emoji).save(self.d/'imagenes'/f'{n}.png')
+        if self.disco:
+            subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', str(self.disco)], check=True)
+            shutil.copytree(self.d/'imagenes', self.disco/'imagenes'); shutil.copy(self.d/'tabla.csv', self.disco)
 
     def de_una(self, trabajo: str) -> None:
         "Sin interrupciones, dos veces: lo que tarda, y lo que debe salir siempre."
@@ -205,14 +206,13 @@ class Banco:
         return veces
 
     def lleno(self, trabajo: str, veces: int, azar: random.Random) -> dict:
-        "Con el disco lleno a cada vez más altura; después, con sitio. El directorio es un disco de 64 MiB."
+        "Con un disco de 64 MiB lleno a cada vez más altura; después, con sitio."
         fallos, dicen = 0, []
         hace_falta = sum(f.stat().st_size for f in definitivos(self.d/f'{trabajo}-a'))
-        for n in ('a', 'b'): shutil.rmtree(self.d/f'{trabajo}-{n}')
         for i in range(veces):
-            c, relleno = self.d/f'{trabajo}-lleno-{i}', self.d/'relleno'
+            c, relleno = self.disco/f'{trabajo}-lleno-{i}', self.disco/'relleno'
             c.mkdir()
-            libre = shutil.disk_usage(self.d).free - int(hace_falta*(i + azar.random())/veces)
+            libre = shutil.disk_usage(self.disco).free - int(hace_falta*(i + azar.random())/veces)
             with open(relleno, 'wb') as f: os.posix_fallocate(f.fileno(), 0, libre)
             estado = esperar(bifurcar(trabajo, c, self.perfil))
             relleno.unlink()
@@ -232,23 +232,19 @@ def intentar(f, *args):
 
 
 if __name__ == '__main__':
-    que, d, perfil, salida = sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
+    d, perfil, salida, disco = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]) if sys.argv[4] else None
     tqdm.set_lock(threading.RLock())  # el suyo lo comparten los hijos de un fork: si se mata al que lo tiene, los demás esperarían siempre
-    if que == 'lleno':  # en su propio espacio de montajes: el disco desaparece con el proceso
-        d.mkdir(exist_ok=True)
-        DIARIOS = d.with_name('diarios')
-        DIARIOS.mkdir(exist_ok=True)
-        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', str(d)], check=True)
-    banco, hecho = Banco(d, perfil), {}
+    DIARIOS = d/'diarios'
+    DIARIOS.mkdir(parents=True)
+    banco, hecho = Banco(d, perfil, disco), {}
     banco.preparar()
     for t in sys.argv[5:] or TRABAJOS:
         azar, inicio = random.Random(t), time.monotonic()
         hecho[t] = dict(de_una=intentar(banco.de_una, t))
         if hecho[t]['de_una'] is None:
-            if que == 'lleno': hecho[t]['lleno'] = intentar(banco.lleno, t, max(4, MUERTES//8), azar)
-            else:
-                hecho[t]['muertes'] = intentar(banco.cortar, t, signal.SIGKILL, MUERTES, azar)
-                hecho[t]['interrupciones'] = intentar(banco.cortar, t, signal.SIGINT, max(2, MUERTES//4), azar)
-                hecho[t]['a_la_vez'] = intentar(banco.a_la_vez, t, max(2, MUERTES//8), azar)
+            hecho[t]['muertes'] = intentar(banco.cortar, t, signal.SIGKILL, MUERTES, azar)
+            hecho[t]['interrupciones'] = intentar(banco.cortar, t, signal.SIGINT, max(2, MUERTES//4), azar)
+            hecho[t]['a_la_vez'] = intentar(banco.a_la_vez, t, max(2, MUERTES//8), azar)
+            if disco: hecho[t]['lleno'] = intentar(banco.lleno, t, max(4, MUERTES//8), azar)
         hecho[t] |= dict(tarda=round(banco.tarda.get(t, 0), 2), segundos=round(time.monotonic() - inicio, 1))
         salida.write_text(json.dumps(hecho, indent=1))

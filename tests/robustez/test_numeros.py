@@ -169,7 +169,8 @@ def test_float16_que_se_desborda(pieza, apuntar):
     e = dict(texto='lluvia') if pieza == 'el texto' else dict(imagen='🌧') if pieza in ('la imagen', 'el Traductor') else dict(prompt_embeds=E[:1])
     for veces in (1, 30, 1000, 60_000):
         suena = {}
-        for tipo in (torch.float32, torch.float16):
+        for tipo in (torch.float16, torch.float32):
+            if suena.get(torch.float16, 0) is None: break  # ya se ha dicho
             t = cargar_tuberia(str(MINI), dtype=tipo)
             t.set_progress_bar_config(disable=True)
             peso = PIEZAS[pieza](t).weight
@@ -181,7 +182,7 @@ def test_float16_que_se_desborda(pieza, apuntar):
                     suena[tipo] = t(**e, segundos=.32, pasos=2, guia=1., generator=generadores(0, 1))[0].muestras
             except (FloatingPointError, ValueError) as error: assert 'no son números' in str(error) or 'todos ceros' in str(error); suena[tipo] = None
             finally: peso.data.copy_(antes)
-        a, b = suena[torch.float32], suena[torch.float16]
+        b, a = suena[torch.float16], suena.get(torch.float32)
         if b is not None: assert a is not None and np.corrcoef(a, b)[0, 1] > .9 and abs(a.std()/b.std() - 1) < .2, f'{pieza} × {veces}: en float16 suena otra cosa y no se dice'
         apuntar()
 
@@ -192,7 +193,7 @@ def test_misma_semilla_mismo_sonido(apuntar):
     t.set_progress_bar_config(disable=True)
     def suenan(partes):
         azar, i, salida = generadores(5, 6), 0, []
-        for n in partes: salida += [s.muestras for s in t(prompt_embeds=E[i:i + n], segundos=.64, pasos=3, generator=azar[i:i + n])]; i += n
+        for n in partes: salida += [s.muestras for s in t(prompt_embeds=E[i:i + n], segundos=.32, pasos=2, generator=azar[i:i + n])]; i += n
         return np.stack(salida)
     de_una = suenan([6])
     assert np.array_equal(de_una, suenan([6]))

@@ -15,7 +15,7 @@ VECES, CALIENTE = (500, 50) if LARGO else (30, 10)  # sonorizaciones; a partir d
 SEGUNDOS, USUARIOS = (300, 8) if LARGO else (10, 8)
 if not Path('/proc/self/status').exists(): pytest.skip('sin /proc no se sabe lo que ocupa un proceso', allow_module_level=True)
 
-MEDIR = '''
+PROGRAMA = '''
 import ctypes, gc, json, os, sys, threading, time
 from pathlib import Path
 def ocupa():
@@ -28,8 +28,8 @@ def ocupa():
         except OSError: return '.ttf'  # el de la propia cuenta
     # matplotlib guarda las últimas 64 letras que abrió cada hilo, y ninguna más
     return dict(memoria=int(Path('/proc/self/statm').read_text().split()[1])*os.sysconf('SC_PAGE_SIZE'), descriptores=sum(not abierto(f).endswith('.ttf') for f in Path('/proc/self/fd').iterdir()), hilos=len(os.listdir('/proc/self/task')))
-'''
-SEGUIDAS = MEDIR + '''
+
+# Muchas seguidas
 import tempfile, warnings
 from img2audio.base_de_datos import ImagenInvalida
 from img2audio.integracion import lamina, sonorizar
@@ -47,14 +47,12 @@ with tempfile.TemporaryDirectory() as d:
         s.guardar(f'{d}/s.{("wav", "flac", "ogg", "mp3")[i % 4]}')
         if i % 10 == 7: lamina(s, fuentes[0])
         if i + 1 in (caliente, veces): medidas[i + 1] = ocupa()
-print(json.dumps(medidas | dict(segundos=round(time.monotonic() - inicio))))
-'''
-A_LA_VEZ = MEDIR + '''
+seguidas = medidas | dict(segundos=round(time.monotonic() - inicio))
+
+# Muchos a la vez
 import numpy as np
 from img2audio.aplicacion import Aplicacion
-from img2audio.integracion import sonorizar
-segundos, usuarios = int(sys.argv[1]), int(sys.argv[2])
-fuentes = '🐶🐓🌧🌊👶⏰🤧🚁🪚🔥'
+segundos, usuarios = int(sys.argv[3]), int(sys.argv[4])
 pedido = lambda u, vez: dict(segundos=1 + u % 3, pasos=2, semilla=100*u + vez % 3)
 debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras for u in range(usuarios) for v in range(3)}
 apps, fallos, cuenta = [Aplicacion() for _ in range(usuarios)], [], [0]*usuarios
@@ -79,14 +77,18 @@ def ronda(s):
 antes = ronda(segundos/2)
 primeras = list(cuenta)
 despues = ronda(segundos)
-print(json.dumps(dict(antes=antes, despues=despues, fallos=fallos, cuenta=[a + b for a, b in zip(primeras, cuenta)])))
+a_la_vez = dict(antes=antes, despues=despues, fallos=fallos, cuenta=[a + b for a, b in zip(primeras, cuenta)])
+print(json.dumps(dict(seguidas=seguidas, a_la_vez=a_la_vez)))
 '''
 
 
-def ejecutar(codigo: str, *args, tmp: Path) -> dict:
-    "El JSON que escribe un proceso nuevo. Con dos montones de memoria, y no uno por hilo: lo que ocupa baila un 1 % de una ronda a otra, y no un 5 %."
-    (tmp/'programa.py').write_text(codigo, encoding='utf-8')
-    r = subprocess.run([sys.executable, 'programa.py', *map(str, args)], cwd=tmp, env={**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'MALLOC_ARENA_MAX': '2'}, capture_output=True, text=True, encoding='utf-8', timeout=7200 if LARGO else 1200)
+@pytest.fixture(scope='module')
+def hecho(tmp_path_factory) -> dict:
+    "Lo que mide un proceso nuevo. Con dos montones de memoria, y no uno por hilo: lo que ocupa baila un 1 % de una ronda a otra, y no un 5 %."
+    d = tmp_path_factory.mktemp('resistencia')
+    (d/'programa.py').write_text(PROGRAMA, encoding='utf-8')
+    r = subprocess.run([sys.executable, 'programa.py', *map(str, (VECES, CALIENTE, SEGUNDOS, USUARIOS))], cwd=d, env={**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'MALLOC_ARENA_MAX': '2'},
+                       capture_output=True, text=True, encoding='utf-8', timeout=7200 if LARGO else 1200)
     assert r.returncode == 0, r.stderr[-3000:]
     return json.loads(r.stdout.splitlines()[-1])
 
@@ -98,17 +100,17 @@ def no_crece(antes: dict, despues: dict) -> None:
     assert despues['descriptores'] <= antes['descriptores'] and despues['hilos'] <= antes['hilos']
 
 
-def test_muchas_seguidas(tmp_path, apuntar):
+def test_muchas_seguidas(hecho, apuntar):
     "Sonorizaciones de distinta duración, con imagen, texto o ambos, con candidatos y con errores por medio, en un proceso."
-    m = ejecutar(SEGUIDAS, VECES, CALIENTE, tmp=tmp_path)
+    m = hecho['seguidas']
     no_crece(m[str(CALIENTE)], m[str(VECES)])
     print(f"{VECES} sonorizaciones en {m['segundos']} s")
     apuntar(VECES)
 
 
-def test_ocho_usuarios(tmp_path, apuntar):
+def test_ocho_usuarios(hecho, apuntar):
     "Ocho aplicaciones abiertas a la vez en un proceso: hacen cola, y cada una recibe su sonido, muestra a muestra."
-    m = ejecutar(A_LA_VEZ, SEGUNDOS, USUARIOS, tmp=tmp_path)
+    m = hecho['a_la_vez']
     assert not m['fallos'], m['fallos'][:5]
     assert min(m['cuenta']) >= 6 and max(m['cuenta']) <= 3*min(m['cuenta']), f"la cola no es justa: {m['cuenta']}"
     no_crece(m['antes'], m['despues'])
