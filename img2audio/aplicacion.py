@@ -428,5 +428,6 @@ def principal_app(
     sin_navegador: Param("No abrir el navegador", store_true) = False,
 ):
     "La aplicación de img2audio, como página propia."
-    from img2audio import aplicacion
-    with errores_en_claro("img2audio_app", "interrumpido"): aplicacion.abrir_pagina(puerto, perfil, direccion, sin_navegador)
+    with errores_en_claro("img2audio_app", "interrumpido"):
+        from img2audio import aplicacion
+        aplicacion.abrir_pagina(puerto, perfil, direccion, sin_navegador)

@@ -460,5 +460,6 @@ def principal(
     una: Param("Mide una sola fila, en este proceso, y la imprime en JSON", store_true) = False,
 ):
     "Mide cuánto tarda y cuánto ocupa cada cosa, al lado de cómo se hacía antes."
-    from img2audio import banco
-    with errores_en_claro("img2audio.banco"): banco.ejecutar_banco(filas or [], salida, breve, perfil, una)
+    with errores_en_claro("img2audio.banco"):
+        from img2audio import banco
+        banco.ejecutar_banco(filas or [], salida, breve, perfil, una)

@@ -383,5 +383,6 @@ def principal(
     tamano: Param("Tamaño del aleatorio: diminuto, base, base-m o base-l", str) = "base",
 ):
     "Trae los modelos del perfil base, o construye unos de su tamaño con pesos al azar."
-    from img2audio import base
-    with errores_en_claro("img2audio.base", "interrumpido; la próxima vez sigue donde iba"): base.ejecutar_base(orden, destino, perfil, tamano)
+    with errores_en_claro("img2audio.base", "interrumpido; la próxima vez sigue donde iba"):
+        from img2audio import base
+        base.ejecutar_base(orden, destino, perfil, tamano)

@@ -8,6 +8,7 @@ __all__ = ['CORTES', 'LEER', 'parte_de', 'ruta_parte', 'extraer_parte', 'guardar
            'abrir_extraccion', 'entrenar_en_corriente']
 
 # %% ../nbs/08_a_escala.ipynb #e3461ebe
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,8 @@ def extraer_parte(
     archivo, mia = ruta_parte(carpeta, i, n), parte_de(tabla, i, n)
     if not len(mia): raise ValueError(f"La parte {i} de {n} no tiene ninguna fila: la tabla solo tiene {len(tabla)}.")
     if not _hecha(archivo, mia, perfil): extraer_embeddings(mia, archivo, perfil, progreso=progreso)
+    for resto in archivo.parent.glob(f"{archivo.name}.*.trozos"):  # de una vez que se cortó mientras los borraba
+        with por_turno(resto): shutil.rmtree(resto, ignore_errors=True)
     return archivo
 
 # %% ../nbs/08_a_escala.ipynb #9e2149f4
@@ -128,8 +131,9 @@ def principal(
     ray: Param("Para trozos: cuántos actores de Ray; 0, sin Ray", int) = 0,
 ):
     "Extrae una parte de los embeddings de una tabla, o reúne las partes; o extrae por trozos lo que no cabe en memoria, y entrena con ello."
-    from img2audio import escala
-    with errores_en_claro("img2audio.escala", "interrumpido; la próxima vez sigue donde iba"): escala.ejecutar_escala(orden, carpeta, n, i, tabla, perfil, destino, imagenes, ray)
+    with errores_en_claro("img2audio.escala", "interrumpido; la próxima vez sigue donde iba"):
+        from img2audio import escala
+        escala.ejecutar_escala(orden, carpeta, n, i, tabla, perfil, destino, imagenes, ray)
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0003
 import io, json, secrets, tarfile

@@ -579,7 +579,7 @@ def entrenar_vae(
     media = entrenar(carpeta, dict(vae=vae), dict(vae=perdida_vae(vae, lambda p: lote_mel(clips, n, tramas))),
                      pasos, 6e-4, semilla, ema=.995, al_guardar=_medir_vae(validacion), cada=min(100, pasos)).eval().cpu()
     torch.manual_seed(semilla)
-    guardar_modelo(normalizar_latentes(media, torch.cat([lote_mel(clips, 16, 512) for _ in range(4)])), Path(destino)/"vae", carpeta)
+    guardar_modelo(normalizar_latentes(media, torch.cat([lote_mel(clips, n, 512) for _ in range(4)])), Path(destino)/"vae", carpeta)
 
 # %% ../nbs/06_miniatura.ipynb #95eb4bd1
 def rugosidad(
@@ -1193,6 +1193,6 @@ def principal(
     solo: Param("De clap o clip, la única torre que se ajusta (con --desde)", str, choices=["texto", "resto"]) = None,
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
-    from img2audio import miniatura
     with errores_en_claro("img2audio.miniatura", "interrumpido; la próxima vez sigue donde iba"):
+        from img2audio import miniatura
         for m in miniatura.ORDEN if modelo == "todo" else [modelo]: miniatura.entrenar_uno(m, salida, trabajo, pasos or None, semilla, desde or None, solo)

@@ -6,7 +6,7 @@
 __all__ = ['PASOS', 'GUIA', 'PLANIFICADOR', 'MENSAJES', 'Param', 'principal']
 
 # %% ../nbs/14_orden.ipynb #e14a0004
-import argparse, sys
+import argparse, gc, sys
 from fastcore import script
 from fastcore.script import call_parse, store_true
 
@@ -64,7 +64,9 @@ def principal(
 ):
     "Pone sonido a una imagen, o a una carpeta de imágenes."
     pedido = dict(locals())
+    gc.disable()
     try: from img2audio import integracion
     except KeyboardInterrupt: print("img2audio: interrumpido", file=sys.stderr); sys.exit(130)  # importar los modelos lleva segundos
+    gc.freeze(); gc.enable()
     with integracion.errores_en_claro("img2audio", "interrumpido"): estado = integracion.atender(**pedido)
     if estado: sys.exit(estado)

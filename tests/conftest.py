@@ -1,4 +1,5 @@
-"Lo que comparten las pruebas del sitio y las del navegador."
+"Lo que comparten las pruebas: el orden, el sitio y el navegador."
+import gc
 import os
 import shutil
 import subprocess
@@ -19,6 +20,11 @@ if __name__ == '__main__':
     nbdev_sidebar.__wrapped__()
     proc_nbs(n_workers=0)
 """
+
+gc.disable()  # hasta que estén importadas las bibliotecas, como hace la orden: véase nbs/14_orden.ipynb
+
+
+def pytest_collection_finish() -> None: gc.freeze(); gc.enable()
 
 
 # Las que más tardan, primero: así, si hay varios procesos de pytest, ninguno se queda solo al final

@@ -18,7 +18,7 @@ from PIL import Image
 ORDEN = Path(sys.executable).with_name('img2audio')
 ORDEN = [str(ORDEN)] if ORDEN.exists() else [sys.executable, '-m', 'img2audio.integracion']
 ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'NO_PROXY': '127.0.0.1', 'no_proxy': '127.0.0.1'}
-CORTO = ['--segundos', '1', '--pasos', '4']
+CORTO = ['--segundos', '1', '--pasos', '2']
 
 # Importar los modelos cuesta segundos: un solo proceso atiende muchas órdenes, cada una con sus argumentos.
 # Recibe {nombre: argumentos} y devuelve {nombre: [estado, salida, error]}.

@@ -20,27 +20,26 @@ from img2audio.escala import Extractor, abrir_extraccion, extraer_a_escala, troz
 N, DE_CADA = 120, 10
 ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0', 'RAY_worker_niceness': '0'}
 
-# El que dirige: entra en el clúster, extrae y dice lo que hizo. Con «lento», cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
+# El que dirige: entra en el clúster, extrae y dice lo que hizo. Cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
 DIRIGE = '''
 import json, os, sys, time
 from pathlib import Path
 import ray
 from img2audio import escala
 
-lento, señales = len(sys.argv) > 4, sys.argv[-1]
+señales = sys.argv[5]
 extraer = escala.Extractor.extraer
 def despacio(self, t, *resto):
     Path(señales, f"{t['nombre']}.{os.getpid()}").touch()
     time.sleep(.8)
     return extraer(self, t, *resto)
-if lento:
-    class Lento(escala.Extractor):
-        extraer = despacio
-    escala.Extractor = Lento
+class Lento(escala.Extractor):
+    extraer = despacio
+escala.Extractor = Lento
 
 ray.init(address=sys.argv[1], log_to_driver=False)
 assert len(ray.nodes()) == 2
-print(json.dumps(escala.extraer_a_escala(sys.argv[2], sys.argv[3], con_ray=True, trabajadores=2, progreso=False)))
+print(json.dumps(escala.extraer_a_escala(sys.argv[2], sys.argv[3], con_ray=True, trabajadores=int(sys.argv[4]), progreso=False)))
 '''
 
 
@@ -68,8 +67,8 @@ def cluster() -> str:
         finally: c.shutdown()
 
 
-def dirigir(cluster: str, d: Path, destino: str, *lento: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, 'dirige.py', cluster, str(d/'t.parquet'), str(d/destino), *lento], cwd=d, env=ENTORNO,
+def dirigir(cluster: str, d: Path, destino: str, trabajadores: int, señales: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, 'dirige.py', cluster, str(d/'t.parquet'), str(d/destino), str(trabajadores), str(señales)], cwd=d, env=ENTORNO,
                             stdout=subprocess.PIPE, stderr=(d/f'{destino}.txt').open('a'), text=True, start_new_session=True)
 
 
@@ -101,14 +100,14 @@ def test_muere_el_que_dirige_y_despues_un_trabajador(cluster, tabla, tmp_path):
     "Relanzado, solo hace lo que faltaba; y que entonces muera un trabajador no se nota: acaba, y dos nodos dan lo mismo que un proceso."
     antes, despues = tmp_path/'antes', tmp_path/'despues'
     for d in (antes, despues): d.mkdir()
-    p = dirigir(cluster, tabla, 'dos', str(antes))
+    p = dirigir(cluster, tabla, 'dos', 1, antes)
     esperar(antes, 4, p)
     os.killpg(p.pid, signal.SIGKILL)
     p.communicate()
     hechos = {f.name for f in (tabla/'dos'/'filas').glob('*.parquet')}
     assert 0 < len(hechos) < N//DE_CADA - 3
 
-    p = dirigir(cluster, tabla, 'dos', str(despues))
+    p = dirigir(cluster, tabla, 'dos', 2, despues)
     a_medias = esperar(despues, 3, p)[-1]
     os.kill(int(a_medias.suffix[1:]), signal.SIGKILL)
     hecho = acabar(p, tabla, 'dos')
