@@ -359,7 +359,7 @@ def fila_importar(a: SimpleNamespace) -> list[dict]:
 def fila_memoria(a: SimpleNamespace) -> list[dict]:
     "La memoria máxima de un proceso que sonoriza una imagen con `mini`, y lo que se espera a la orden."
     codigo = "from img2audio.integracion import sonorizar; from img2audio.banco import pico; sonorizar('🐓', progreso=False).codificar('wav'); print(pico())"
-    with tempfile.TemporaryDirectory() as d: t, _ = proceso("-m", "img2audio.integracion", "🐓", "-o", f"{d}/gallo.wav")
+    with tempfile.TemporaryDirectory() as d: t, _ = proceso("-m", "img2audio.orden", "🐓", "-o", f"{d}/gallo.wav")
     m = float(proceso("-c", codigo)[1].split()[-1])
     return [fila("sonorizar con mini: memoria", "", f"{m:.0f} MiB", "", m, 1024, "≤", f"{t:.1f} s en total, desde que se lanza la orden")]
 

@@ -1,9 +1,10 @@
-"Lo que comparten las pruebas: el orden, el sitio y el navegador."
+"Lo que comparten las pruebas: el orden, la cuenta de casos, el sitio y el navegador."
 import gc
 import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,24 @@ LARGAS = ['test_cortes.py', 'test_aplicacion.py', 'test_resistencia.py', 'test_r
 
 def pytest_collection_modifyitems(items) -> None:
     items.sort(key=lambda i: LARGAS.index(i.path.name) if i.path.name in LARGAS else len(LARGAS))
+
+
+# Cuántos casos se han probado de verdad: cada prueba los apunta, y pytest los enseña al acabar.
+@pytest.fixture
+def apuntar(request):
+    "Suma casos a la prueba que la pide: `apuntar(n)`. Viajan con su resultado, también desde otro proceso de pytest."
+    def suma(n: int = 1) -> None: request.node.user_properties.append(('casos', n))
+    return suma
+
+
+def pytest_terminal_summary(terminalreporter):
+    casos = Counter()
+    for r in terminalreporter.getreports('passed') + terminalreporter.getreports('failed'):
+        if r.when == 'call': casos[r.nodeid.split('[')[0].split('/')[-1]] += sum(n for que, n in r.user_properties if que == 'casos')
+    if not (casos := +casos): return
+    terminalreporter.section('casos probados')
+    for prueba, n in casos.items(): terminalreporter.write_line(f'{n:6}  {prueba}')
+    terminalreporter.write_line(f'{casos.total():6}  en total')
 
 
 @dataclass
