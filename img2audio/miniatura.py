@@ -12,8 +12,8 @@ __all__ = ['EXTRA', 'FRASES', 'OSCILADORES', 'CODOS', 'LADO', 'PLANTILLAS', 'DIF
            'crear_vocoder', 'distancia_stft', 'sembrar_vocoder', 'emborronar', 'lote_ondas', 'perdida_vocoder',
            'entrenar_vocoder', 'crear_clip', 'abrir_fotos', 'abrir_cifar', 'aumentar_imagenes', 'Album',
            'dibujos_por_clase', 'tapar_parches', 'paso_clip', 'acierto_clip', 'imagenes_de_prueba', 'entrenar_clip',
-           'crear_unet', 'pesos_de', 'a_otra_velocidad', 'latentes_de', 'embeddings_de_textos', 'perdida_unet',
-           'entrenar_unet', 'textos_de_otros', 'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno', 'principal']
+           'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_textos', 'perdida_unet', 'entrenar_unet',
+           'textos_de_otros', 'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno', 'principal']
 
 # %% ../nbs/06_miniatura.ipynb #995e9cd6
 import contextlib, json, math, os, random, time
@@ -1012,34 +1012,22 @@ def pesos_de(
     peso = peso/torch.tensor([suma[c] for c in clases])
     return peso/peso.sum()
 
-# %% ../nbs/06_miniatura.ipynb #fffa792e
-def a_otra_velocidad(
-    onda: np.ndarray,  # lo que da `en_bucle`
-    factor: float,     # más de 1, más deprisa y más agudo, como un disco
-) -> np.ndarray:       # otro bucle, `(k,)`, con `k` múltiplo de 160
-    "El mismo bucle a otra velocidad. La FFT lo da por periódico, y lo es: sigue sin costura."
-    from scipy.signal import resample
-    return resample(onda, round(len(onda)/factor/SALTO)*SALTO)
-
 # %% ../nbs/06_miniatura.ipynb #123d2408
 @torch.no_grad()
 def latentes_de(
     clips: list[dict],
     vae: AutoencoderKL, clap: ClapModel, extractor,
-    variantes: int = 6,          # de cada clip, con otro comienzo y otra velocidad
+    variantes: int = 6,          # desplazamientos de cada clip
     tramas: int = 512,
-    velocidad: float = .07,      # cuánto se aparta de 1, a lo sumo; los relojes, nada
 ) -> tuple:                      # latentes `(clips, variantes, 8, tramas/4, 16)` fp16, embeddings `(clips, variantes, 512)`
-    "Latente y embedding de CLAP de cada variante de cada clip."
+    "Latente y embedding de CLAP de cada clip, con varios desplazamientos en el tiempo."
     aparato, zs, es = dispositivo(), [], []
     vae.eval().to(aparato); clap.eval().to(aparato)
     for c in tqdm(clips, desc="latentes"):
-        factores = torch.empty(variantes).uniform_(1 - velocidad, 1 + velocidad).tolist()
-        ondas = [c["onda"]]*variantes if c["clase"] == "clock_tick" else [a_otra_velocidad(c["onda"], f) for f in factores]
-        ondas = [np.roll(o, -SALTO*_azar(len(o)//SALTO, 1)[0]) for o in ondas]
-        mel = torch.stack([recorte(mel_en_bucle(o), tramas, 0) for o in ondas])[:, None].to(aparato)
+        inicios = _azar(len(c["mel"]), variantes)
+        mel = torch.stack([recorte(c["mel"], tramas, i) for i in inicios])[:, None].to(aparato)
         with precision(aparato): zs.append(vae.encode(mel).latent_dist.mode().half().cpu())
-        f = features_clap(ondas, extractor)
+        f = features_clap([np.take(c["onda"], np.arange(i*SALTO, i*SALTO + 80_000), mode="wrap") for i in inicios], extractor)
         es.append(F.normalize(clap.get_audio_features(input_features=f[:, None].to(aparato)).pooler_output, dim=1).cpu())
     return torch.stack(zs), torch.stack(es)
 
