@@ -115,7 +115,7 @@ def esperar(pid: int) -> int:
 
 def definitivos(carpeta: Path) -> list[Path]:
     "Los archivos con su nombre definitivo: ni provisionales, ni cerrojos, ni lo que las bibliotecas guardan para sí."
-    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/blobs/tmp_|/refs/[^/]+\.tmp$|/\.tmp\w{6}$|/CACHEDIR\.TAG$|/relleno$', str(f))]
+    return [f for f in sorted(carpeta.rglob('*')) if f.is_file() and not re.search(r'\.parcial|\.cerrojo|\.incomplete|\.lock|/\.no_exist/|trozos/cache/|/dummy_file_|/blobs/tmp_|/(?:refs|trees)/[^/]+\.tmp$|/\.tmp\w{6}$|/CACHEDIR\.TAG$|/relleno$', str(f))]
 
 
 def comprobar_enteros(carpeta: Path) -> int:
