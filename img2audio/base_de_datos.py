@@ -759,16 +759,18 @@ def _sin_sitio(e: BaseException | None) -> bool:
 @contextlib.contextmanager
 def _anotar_ctrl_c():
     "Una lista a la que se añade cada Ctrl-C que llega, aunque quien lo reciba no lo diga. El que cae en un `__del__`, que Python enseña y olvida, se repite."
-    llegan, antes, gancho, fin = [], signal.getsignal(signal.SIGINT), sys.unraisablehook, threading.Event()
+    llegan, antes, gancho = [], signal.getsignal(signal.SIGINT), sys.unraisablehook
     def anotar(*args): llegan.append(True); antes(*args)
-    def repetir(): time.sleep(.01); fin.is_set() or signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    def repetir():
+        time.sleep(.01)
+        if signal.getsignal(signal.SIGINT) is anotar: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
     def olvidado(e):
         if isinstance(e.exc_value, KeyboardInterrupt) and hasattr(signal, "pthread_kill"): _thread.start_new_thread(repetir, ())
         else: gancho(e)
     if threading.current_thread() is not threading.main_thread() or not callable(antes): yield llegan; return
     signal.signal(signal.SIGINT, anotar); sys.unraisablehook = olvidado
     try: yield llegan
-    finally: fin.set(); signal.signal(signal.SIGINT, antes); sys.unraisablehook = gancho
+    finally: signal.signal(signal.SIGINT, antes); sys.unraisablehook = gancho
 
 _SISTEMA = {errno.ENOENT: "no existe", errno.EACCES: "no hay permiso", errno.EPERM: "no hay permiso", errno.EISDIR: "es una carpeta", errno.ENOTDIR: "pasa por algo que no es una carpeta",
             errno.ENAMETOOLONG: "el nombre es demasiado largo", errno.EROFS: "ahí solo se puede leer", errno.EEXIST: "ya existe"}

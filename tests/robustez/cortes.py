@@ -4,7 +4,6 @@ Importar los modelos cuesta segundos, y matar a quien los importa obliga a empez
 un hijo de este proceso (`fork`) que empieza al instante y muere solo. Lo que pasó queda en un JSON.
 """
 import functools
-import gc
 import hashlib
 import json
 import os
@@ -233,7 +232,6 @@ def intentar(f, *args):
 
 
 if __name__ == '__main__':
-    gc.freeze()  # lo importado, que comparten los hijos: ni se copia ni se repasa
     d, perfil, salida, disco = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]) if sys.argv[4] else None
     tqdm.set_lock(threading.RLock())  # el suyo lo comparten los hijos de un fork: si se mata al que lo tiene, los demás esperarían siempre
     DIARIOS = d/'diarios'
