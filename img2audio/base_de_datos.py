@@ -293,6 +293,7 @@ def leer_audio(
 VENTANA, SALTO, BANDAS, SUELO = 1024, 160, 64, 1e-5  # muestras, muestras, bandas mel, magnitud
 
 @lru_cache
+@torch.inference_mode(False)  # si la primera llamada fuera en modo inferencia, después no se podría entrenar con ellos
 def _filtros_mel() -> torch.Tensor:
     import librosa
     return torch.from_numpy(librosa.filters.mel(sr=FRECUENCIA, n_fft=VENTANA, n_mels=BANDAS, fmin=0, fmax=8000))
