@@ -828,10 +828,12 @@ def de_una_vez(
 def por_turno(
     destino: str | Path,  # lo que se va a escribir
 ):
-    "Dentro, un solo proceso a la vez para cada `destino`; los demás esperan."
-    from filelock import FileLock
+    "Dentro, un solo proceso a la vez para cada `destino`; los demás lo dicen, y esperan."
+    from filelock import FileLock, Timeout
     cerrojo = Path(f"{destino}.cerrojo")
     cerrojo.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(cerrojo):
-        try: yield
-        finally: cerrojo.unlink(missing_ok=True)
+    turno = FileLock(cerrojo)
+    try: turno.acquire(timeout=0)
+    except Timeout: print(f"Otro proceso trabaja en «{_corto(destino)}»: se espera a que acabe."); turno.acquire()
+    try: yield
+    finally: cerrojo.unlink(missing_ok=True); turno.release()

@@ -1161,13 +1161,14 @@ def entrenar_uno(
     if desde and modelo not in ("clap", "clip", "unet"): raise ValueError(f"Solo CLAP, CLIP y el UNet pueden partir de otro perfil: quite --desde, o pida uno de ellos en vez de «{modelo}».")
     if solo and (not desde or modelo not in ("clap", "clip")): raise ValueError("Ajustar solo una torre es para clap y clip ya entrenados: diga de qué perfil con --desde.")
     extra, ldm = dict(semilla=semilla) | (dict(pasos=pasos) if pasos else {}), salida/"audioldm"
-    if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra, **(dict(desde=Path(desde)/"clap", lr=3e-4, solo=solo) if desde else {}))
-    elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4, solo=solo) if desde else {}))
-    elif modelo == "vae": entrenar_vae(trabajo/"vae", ldm, **extra)
-    elif modelo == "decodificador": afinar_decodificador(trabajo/"decodificador", ldm, **extra)
-    elif modelo == "vocoder": entrenar_vocoder(trabajo/"vocoder", ldm, **extra)
-    elif modelo == "unet": entrenar_unet(trabajo/"unet", ldm, clap=salida/"clap", **extra, **(dict(desde=Path(desde)/"audioldm"/"unet", lr=5e-4) if desde else {}))
-    else: entrenar_traductor_mini(trabajo/"traductor", salida/"traductor", Perfil("mini", str(salida/"clip"), str(salida/"clap"), str(ldm), ""), semilla=semilla)
+    with por_turno(trabajo/modelo):  # dos a la vez se mezclarían la curva y el estado: el segundo espera, y se lo encuentra hecho
+        if modelo == "clap": entrenar_clap(trabajo/"clap", salida/"clap", **extra, **(dict(desde=Path(desde)/"clap", lr=3e-4, solo=solo) if desde else {}))
+        elif modelo == "clip": entrenar_clip(trabajo/"clip", salida/"clip", **extra, **(dict(desde=Path(desde)/"clip", lr=4e-4, solo=solo) if desde else {}))
+        elif modelo == "vae": entrenar_vae(trabajo/"vae", ldm, **extra)
+        elif modelo == "decodificador": afinar_decodificador(trabajo/"decodificador", ldm, **extra)
+        elif modelo == "vocoder": entrenar_vocoder(trabajo/"vocoder", ldm, **extra)
+        elif modelo == "unet": entrenar_unet(trabajo/"unet", ldm, clap=salida/"clap", **extra, **(dict(desde=Path(desde)/"audioldm"/"unet", lr=5e-4) if desde else {}))
+        else: entrenar_traductor_mini(trabajo/"traductor", salida/"traductor", Perfil("mini", str(salida/"clip"), str(salida/"clap"), str(ldm), ""), semilla=semilla)
 
 # %% ../nbs/06_miniatura.ipynb #54dbf180
 @call_parse

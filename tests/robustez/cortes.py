@@ -163,6 +163,10 @@ class Banco:
         "Lo termina y comprueba que sale lo que debe."
         estado = esperar(bifurcar(trabajo, c, self.perfil))
         assert estado == 0, f'{trabajo}, al volver a empezar, acaba en {estado}:\n{diario(c).read_text()[-2000:]}'
+        self.comparar(trabajo, c)
+
+    def comparar(self, trabajo: str, c: Path) -> None:
+        "Que haya salido lo que debe."
         sale, debe = resultado(c), self.debe[trabajo]
         assert sale == debe, f'{trabajo} sale distinto: {sorted(set(sale.items()) ^ set(debe.items()))}'
 
@@ -202,7 +206,7 @@ class Banco:
                     if acabado: pids.remove(p); assert estado == 0, f'{trabajo}, a la vez que otro, acaba en {estado}:\n{diario(c).read_text()[-3000:]}'
                 time.sleep(.01)
             if pids: [os.kill(p, signal.SIGKILL) for p in pids]; raise AssertionError(f'{trabajo}: dos a la vez se quedan esperando')
-            assert resultado(c) == self.debe[trabajo]
+            self.comparar(trabajo, c)
         return veces
 
     def lleno(self, trabajo: str, veces: int, azar: random.Random) -> dict:
