@@ -758,9 +758,9 @@ def _sin_sitio(e: BaseException | None) -> bool:
     return e is not None and (getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e) or _sin_sitio(e.__cause__ or e.__context__))
 
 @contextlib.contextmanager
-def _anotar_ctrl_c():
-    "Una lista a la que se añade cada Ctrl-C que llega, aunque quien lo reciba no lo diga. El que cae en un `__del__`, que Python enseña y olvida, se repite."
-    llegan, antes, gancho = [], signal.getsignal(signal.SIGINT), sys.unraisablehook
+def _anotar_ctrl_c(llegan: list):
+    "Añade a `llegan` cada Ctrl-C, aunque quien lo reciba no lo diga. El que cae en un `__del__`, que Python enseña y olvida, se repite."
+    antes, gancho = signal.getsignal(signal.SIGINT), sys.unraisablehook
     def anotar(*args): llegan.append(True); antes(*args)
     def repetir():
         time.sleep(.01)
@@ -768,9 +768,9 @@ def _anotar_ctrl_c():
     def olvidado(e):
         if isinstance(e.exc_value, KeyboardInterrupt) and hasattr(signal, "pthread_kill"): _thread.start_new_thread(repetir, ())
         else: gancho(e)
-    if threading.current_thread() is not threading.main_thread() or not callable(antes): yield llegan; return
+    if threading.current_thread() is not threading.main_thread() or not callable(antes): yield; return
     signal.signal(signal.SIGINT, anotar); sys.unraisablehook = olvidado
-    try: yield llegan
+    try: yield
     finally: signal.signal(signal.SIGINT, antes); sys.unraisablehook = gancho
 
 _SISTEMA = {errno.ENOENT: "no existe", errno.EACCES: "no hay permiso", errno.EPERM: "no hay permiso", errno.EISDIR: "es una carpeta", errno.ENOTDIR: "pasa por algo que no es una carpeta",
@@ -786,8 +786,9 @@ def errores_en_claro(
     interrumpido: str = "interrumpido",  # qué dice si se interrumpe con Ctrl-C
 ):
     "Dentro, un `ValueError`, un `OSError` o un `FloatingPointError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
+    llegan = []
     try:
-        with _anotar_ctrl_c() as llegan: yield
+        with _anotar_ctrl_c(llegan): yield
     except (KeyboardInterrupt, Exception) as e:
         lleno = _sin_sitio(e) and (not isinstance(e, OSError) or e.errno is not None)  # los nuestros ya lo dicen, y mejor
         if llegan or isinstance(e, KeyboardInterrupt): mensaje, estado = interrumpido, 130

@@ -65,8 +65,9 @@ def principal(
     "Pone sonido a una imagen, o a una carpeta de imágenes."
     pedido = dict(locals())
     gc.disable()
-    try: from img2audio import integracion
+    try:
+        from img2audio import integracion
+        gc.freeze(); gc.enable()
+        with integracion.errores_en_claro("img2audio", "interrumpido"): estado = integracion.atender(**pedido)
     except KeyboardInterrupt: print("img2audio: interrumpido", file=sys.stderr); sys.exit(130)  # importar los modelos lleva segundos
-    gc.freeze(); gc.enable()
-    with integracion.errores_en_claro("img2audio", "interrumpido"): estado = integracion.atender(**pedido)
     if estado: sys.exit(estado)
