@@ -3,6 +3,8 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
+import warnings
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,130 @@ def test_morir_escribiendo_textos(tmp_path):
     guardar_txt(Dataset.from_dict(dict(caption=['a', 'b', 'c'], clip=v, clap=v)), tmp_path/'textos')
     assert list(leer_txt(tmp_path/'textos')['caption']) == ['a', 'b', 'c']
     assert not parcial.exists()
+
+
+# --- Cómo llega un texto, y qué números salen: en este proceso ---
+
+@pytest.fixture(scope='module')
+def codificadores():
+    from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
+    return dict(clip=CodificadorCLIP(), clap=CodificadorCLAP())
+
+
+def coseno(cod, a: list[str], b: list[str]):
+    from torch.nn.functional import cosine_similarity
+    return cosine_similarity(cod.texto(a), cod.texto(b))
+
+
+def de_ancho_doble(t: str) -> str:
+    return ''.join(chr(ord(c) + 0xFEE0) if '!' <= c <= '~' else c for c in t)
+
+
+VARIANTES = dict(
+    mayúsculas=str.upper, inicial=str.capitalize, título=str.title, nfd=lambda t: unicodedata.normalize('NFD', t),
+    nfkd_y_mayúsculas=lambda t: unicodedata.normalize('NFKD', t.upper()), espacios=lambda t: f'  {t}\t\n', dobles=lambda t: t.replace(' ', '  '),
+    exclamación=lambda t: f'¡{t}!', pregunta=lambda t: f'¿{t}?', muchas=lambda t: f'{t}!!!', comillas=lambda t: f'«{t}»', inglesas=lambda t: f'"{t}"',
+    curvas=lambda t: f'“{t}”', simples=lambda t: f"'{t}'", paréntesis=lambda t: f'({t})', guion=lambda t: f'- {t}', raya=lambda t: f'—{t}—', coma=lambda t: f'{t},',
+    punto=lambda t: f'{t}.', emoji=lambda t: f'{t} 🎵', irrompible=lambda t: t.replace(' ', '\u00a0'), invisible=lambda t: f'\ufeff{t}\u200b', ancho=de_ancho_doble)
+
+
+@pytest.mark.parametrize('variante', VARIANTES)
+def test_las_variantes_de_un_texto_son_el_mismo(codificadores, variante, apuntar):
+    from img2audio.base_de_datos import CONCEPTOS, base_mini
+    textos = [*CONCEPTOS.values(), 'un helicóptero', "it's raining", 'A dog barks', *base_mini(40)['caption']]
+    for nombre, cod in codificadores.items():
+        c = coseno(cod, textos, [VARIANTES[variante](t) for t in textos])
+        assert c.min() > .99, f'{nombre}: {textos[c.argmin()]}'
+        apuntar(len(textos))
+
+
+def test_nada_corta_un_texto_a_medias(codificadores):
+    "Una letra, una cifra o un signo que CLIP no conozca no es el final de la frase."
+    principios = ['un perro ladró', 'llovió', '3 perros', 'ñu', 'un perro (grande)', 'un 50% de lluvia', 'ladra ¡ya!', 'œuvre', 'perro/gato']
+    for cod in codificadores.values(): assert coseno(cod, principios, [f'{p} y el mar' for p in principios]).max() < .999
+
+
+def test_una_forma_de_unicode_para_todos():
+    "También para un perfil que distinga mayúsculas, y que las sigue distinguiendo."
+    from img2audio.embeddings import _textos_validos
+    assert _textos_validos([unicodedata.normalize('NFD', ' Un  helicóptero\n')]) == ['Un helicóptero']
+
+
+def test_el_normalizador_es_el_del_archivo(tmp_path):
+    "El de `mini` es el que dice el cuaderno; el de un RoBERTa sin ninguno no pone ninguno; y guardado y vuelto a cargar, sigue."
+    import json
+
+    from transformers import RobertaTokenizer
+
+    from img2audio.embeddings import MINI, cargar_tokenizer, normalizador_mini
+    suyo = {}
+    for pieza in ('clip', 'clap'):
+        t = cargar_tokenizer(MINI/pieza)
+        t.save_pretrained(tmp_path/pieza)
+        for c in (MINI/pieza, tmp_path/pieza): suyo[c] = json.loads((c/'tokenizer.json').read_text(encoding='utf-8'))['normalizer']
+        assert cargar_tokenizer(tmp_path/pieza)('¡PERRO!') == t('perro')
+    t.backend_tokenizer.normalizer = normalizador_mini()
+    assert all(n == json.loads(t.backend_tokenizer.to_str())['normalizer'] for n in suyo.values())
+    RobertaTokenizer().train_new_from_iterator(['un perro, un Perro'], 300).save_pretrained(tmp_path/'roberta')
+    r = cargar_tokenizer(tmp_path/'roberta')
+    assert isinstance(r, RobertaTokenizer) and r('Perro')['input_ids'] != r('perro')['input_ids']
+
+
+def test_setenta_y_siete_fichas(codificadores):
+    "Lo que hay tras la ficha 20 cuenta; tras la 77, no, y se avisa."
+    from img2audio.embeddings import TextoAjeno
+    for cod in codificadores.values():
+        largo = 'lluvia y lluvia y ' * 12
+        assert 20 < len(cod.tokenizer(largo)['input_ids']) < 77
+        assert coseno(cod, [largo + 'un perro'], [largo + 'el mar']) < .999
+        larguisimo = 'lluvia y ' * 60
+        with pytest.warns(TextoAjeno, match='demasiado largo'): c = coseno(cod, [larguisimo + 'un perro'], [larguisimo + 'el mar'])
+        assert c > .9999
+
+
+def test_avisos_de_lo_que_apenas_se_lee(codificadores):
+    "De otro alfabeto, o sin una sola letra. De lo que se lee, ninguno; y de muchos, uno solo."
+    from img2audio.base_de_datos import SUJETOS, base_mini
+    from img2audio.embeddings import TextoAjeno
+    for cod in codificadores.values():
+        for texto in ('犬が吠えている', 'собака лает', 'الكلب ينبح', 'ο σκύλος γαβγίζει', '🐓', '¡¡!!', '개가 짖는다'):
+            with pytest.warns(TextoAjeno, match='apenas sabe leer un texto'): cod.texto([texto, 'un perro'])
+        with pytest.warns(TextoAjeno, match='leer 2 textos'): cod.texto(['犬が吠えている', 'собака лает'])
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            cod.texto([t for c in SUJETOS.values() for ts in c.values() for t in ts] + list(base_mini(100)['caption']) + ['', 'ein Hund bellt', 'un tren pasa'])
+
+
+def test_la_huella_es_de_los_pesos_y_de_los_tokenizers(codificadores):
+    import copy
+
+    import torch
+
+    from img2audio.embeddings import _huella
+    cods = list(codificadores.values())
+    suya = _huella(['a'], 10, cods)
+    codificadores['clip'].texto(['una frase cualquiera'])  # usarlos no la cambia
+    assert _huella(['a'], 10, cods) == suya
+    otras = {suya, _huella(['b'], 10, cods), _huella(['a'], 20, cods)}
+    for i in (0, 1):
+        c = copy.deepcopy(cods[i])
+        with torch.no_grad(): next(p for n, p in c.modelo.named_parameters() if n.startswith('text_'))[0, 0] += 1
+        otras.add(_huella(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
+        c = copy.copy(cods[i])
+        c.tokenizer = copy.deepcopy(c.tokenizer)
+        c.tokenizer.backend_tokenizer.normalizer = None
+        otras.add(_huella(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
+    assert len(otras) == 7
+
+
+def test_clap_oye_lo_mismo_a_otra_frecuencia(codificadores):
+    "Un silbido de 1 kHz, muestreado a 8, 16 y 44,1 kHz, es el mismo; no el de 1 kHz leído como si fuera de 2."
+    import numpy as np
+    from torch.nn.functional import cosine_similarity
+    clap = codificadores['clap']
+
+    def silbido(hz): return np.sin(2*np.pi*1000*np.arange(5*hz)/hz).astype(np.float32)
+
+    debe = clap.audio([silbido(16_000)], 16_000)
+    for hz in (8000, 44_100, 48_000): assert cosine_similarity(debe, clap.audio([silbido(hz)], hz)).item() > .98, hz
+    assert cosine_similarity(debe, clap.audio([silbido(8000)], 16_000)).item() < .9
