@@ -30,6 +30,7 @@ from .base_de_datos import *
 from .embeddings import *
 from .evaluacion import *
 from .integracion import *
+from .oido import *
 from .traductor import *
 from .orden import Param
 
@@ -276,9 +277,8 @@ def fila_trucos(a: SimpleNamespace) -> list[dict]:
 # %% ../nbs/13_banco.ipynb #ba2c0106
 def fila_vocoder(a: SimpleNamespace) -> list[dict]:
     "El vocoder, antes y después de `reutilizar_memoria`: hay que medirlo antes de cargar la tubería, que la llama."
-    from transformers import SpeechT5HifiGan
     def con(perfil):
-        vocoder = SpeechT5HifiGan.from_pretrained(cargar_perfil(perfil).audioldm, subfolder="vocoder", dtype=torch.float32)
+        vocoder = cargar_vocoder(cargar_perfil(perfil).audioldm, torch.float32)
         mel = torch.randn(1, 100 if a.breve else 1000, vocoder.config.model_in_dim)
         def f():
             with torch.inference_mode(): vocoder(mel)
@@ -287,7 +287,6 @@ def fila_vocoder(a: SimpleNamespace) -> list[dict]:
     antes = {n: tarda(f) for n, f in fs.items()}; reutilizar_memoria()
     ahora = {n: tarda(f) for n, f in fs.items()}
     return [fila(f"vocoder {n}, 10 s, guardando la memoria", "devolviéndola al sistema", f"{1000*ahora[n]:.0f} ms", f"{1000*antes[n]:.0f} ms", antes[n]/ahora[n]) for n in fs]
-
 
 # %% ../nbs/13_banco.ipynb #ba2c0102
 PUNTOS = [(p, *x) for p in ("dpm", "unipc") for x in ((4, (0., 1.)), (5, (.2, .8)), (6, (.3, .6)))]  # planificador, pasos, intervalo de la guía: ocho llamadas
@@ -298,33 +297,37 @@ def llamadas(pasos: int, tramo: tuple[float, float]) -> int:
 
 def aciertos(
     tuberia: TuberiaImg2Audio,
-    jueces: list[Juez],
     semillas: tuple[int, ...],
     **opciones,                  # de la tubería
-) -> np.ndarray:                 # `(n,)`: qué parte de los jueces oye lo que era
-    "Lo que oyen los jueces en los sonidos de los dibujos apartados."
+) -> np.ndarray:                 # `(n,)`: 1 si YAMNet oye lo que era, y 0 si no
+    "Lo que oye YAMNet en los sonidos de unas frases."
     bien = []
     for s in semillas:
-        e, clases = condiciones(tuberia, "dibujos", 4, s)
+        e, clases = condiciones(tuberia, "textos", 4, 300 + s)
         for i in range(0, len(e), 20):
-            ondas = [x.muestras for x in tuberia(prompt_embeds=e[i:i + 20], generator=generadores(1000*s + i, len(e[i:i + 20])), **opciones)]
-            bien.append(np.mean([j.oye(ondas) == np.asarray(clases[i:i + 20]) for j in jueces], axis=0))
-    return np.concatenate(bien)
+            azar = generadores(1000*s + i, len(e[i:i + 20]))
+            sonidos = tuberia(prompt_embeds=e[i:i + 20], generator=azar, **opciones)
+            bien.append(oir(puntuar([x.muestras for x in sonidos])) == np.asarray(clases[i:i + 20]))
+    return np.concatenate(bien).astype(float)
 
 # %% ../nbs/13_banco.ipynb #ba2c0202
 def fila_evaluaciones(a: SimpleNamespace) -> list[dict]:
     "El acuerdo con ocho llamadas al UNet, frente a doscientas."
     largo = 2 if a.breve else 100
     contra = f"{largo} pasos guiados de DDIM, {2*largo} llamadas"
-    if not carpeta_datos(): return [fila("ocho llamadas al UNet por sonido (mini)", contra, meta=3, sentido="≤", nota="hacen falta las grabaciones: véase IMG2AUDIO_DATOS")]
-    ent, tuberia, semillas = cargar_ondas((1,) if a.breve else (1, 2, 3)), cargar_tuberia("mini"), (0,) if a.breve else (0, 1, 2)
+    if not hay_oido():
+        sin = "hace falta YAMNet: pip install 'img2audio[oido]', y cargar_oido() lo descarga"
+        return [fila("ocho llamadas al UNet por sonido (mini)", contra, meta=3, sentido="≤", nota=sin)]
+    tuberia, semillas, filas = cargar_tuberia("mini"), (0,) if a.breve else (0, 1, 2), []
     tuberia.set_progress_bar_config(disable=True)
-    jueces, filas = [j.entrenar(list(ent.onda), list(ent.clase)) for j in crear_jueces()], []
-    suyo = aciertos(tuberia, jueces, semillas, planificador="ddim", pasos=largo)
+    suyo = aciertos(tuberia, semillas, planificador="ddim", pasos=largo)
     for p, pasos, tramo in PUNTOS[:1] if a.breve else PUNTOS:
-        x = aciertos(tuberia, jueces, semillas, planificador=p, pasos=pasos, intervalo_guia=tramo)
+        x = aciertos(tuberia, semillas, planificador=p, pasos=pasos, intervalo_guia=tramo)
         bajo, alto = intervalo(suyo - x)
-        filas.append(fila(f"{p}, {pasos} pasos, guía en {tramo}: {llamadas(pasos, tramo)} llamadas", contra, f"acuerdo {x.mean():.3f}", f"{suyo.mean():.3f}", 100*(suyo - x).mean(), 3, "≤", f"puntos que se pierden; 95 %: {100*bajo:.1f} a {100*alto:.1f}"))
+        que = f"{p}, {pasos} pasos, guía en {tramo}: {llamadas(pasos, tramo)} llamadas"
+        nota = f"puntos que se pierden; 95 %: {100*bajo:.1f} a {100*alto:.1f}"
+        medido, de = f"acuerdo {x.mean():.3f}", f"{suyo.mean():.3f}"
+        filas.append(fila(que, contra, medido, de, 100*(suyo - x).mean(), 3, "≤", nota))
     return filas
 
 # %% ../nbs/13_banco.ipynb #ba2c0032

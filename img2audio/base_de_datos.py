@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ESC50', 'SUMA_ESC50', 'MAX_LINEA', 'PATRONES',
-           'WIT', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS',
-           'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS', 'SUMAS_FOTOS',
+           'WIT', 'LIBRES', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO',
+           'BANDAS', 'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS', 'SUMAS_FOTOS',
            'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES', 'MAX_LECTURAS',
            'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps', 'conceptos_de',
-           'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'cargar_imagenes', 'cargar_esc10',
+           'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'cargar_imagenes', 'cargar_esc10', 'cargar_esc50',
            'cargar_sonidos', 'SonidoInvalido', 'leer_audio', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir',
            'base_mini', 'cargar_dibujos', 'escena', 'desempaquetar', 'fotos_descargadas', 'cargar_fotos',
            'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen', 'errores_en_claro', 'de_una_vez',
            'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import _thread, contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, time, unicodedata, warnings, zipfile, zlib
+import _thread, codecs, contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, time, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -88,54 +88,84 @@ def _archivo(
 class TablaInvalida(ValueError):
     "Un CSV o TSV que no se puede leer. El mensaje dice el archivo, la línea y lo que se esperaba."
 
-_NO_TEXTO, MAX_LINEA = re.compile("[\udc80-\udcff\0]"), 2**20  # bytes que no son UTF-8, o nulos; caracteres de una línea
+_NO_TEXTO, MAX_LINEA = re.compile("[\udc80-\udcff\0]"), 2**20  # bytes que no son UTF-8, o nulos; bytes de una línea
+_CR = "\ud80d"  # un retorno de carro suelto, mientras lo lee csv, que lo tomaría por un final de línea
 
-def _defecto(fila: list[str], nombres: list[str]) -> str | None:
+def _codificacion(texto: str) -> str:
+    "En qué codificación puede estar lo que no es UTF-8."
+    if "\0" in texto: return "UTF-16"
+    try: texto.encode("utf-8", "surrogateescape").decode("cp1252")
+    except UnicodeDecodeError: return "Latin-1 u otra"
+    return "Windows-1252 o Latin-1"
+
+def _defecto(fila: list[str], nombres: list[str], llenas: list[str] = ()) -> str | None:
     "Qué le pasa a una fila, o `None` si está bien."
+    if mal := next(filter(_NO_TEXTO.search, fila), None):
+        return f"se esperaba UTF-8 y hay bytes que no lo son; quizá sea {_codificacion(mal)}: guárdela como UTF-8"
     if len(fila) != len(nombres): return f"se esperaban {len(nombres)} campos y hay {len(fila)}"
-    if any(map(_NO_TEXTO.search, fila)): return "se esperaba UTF-8 y hay bytes que no lo son"
+    vacias = [n for n, campo in zip(nombres, fila) if n in llenas and not campo.strip()]
+    if vacias: return f"la columna {vacias[0]} está vacía"
 
 def _lineas(f):
-    "Las líneas de un archivo, ninguna desmedida: un comprimido pequeño puede llevar una de gigas."
+    "Las líneas de un archivo binario, ninguna desmedida: un comprimido pequeño puede llevar una de gigas. Acaban en `\\n`, y en nada más."
+    marca = codecs.BOM_UTF8
     while linea := f.readline(MAX_LINEA + 1):
-        if len(linea) > MAX_LINEA: raise OSError(f"una línea pasa de {MAX_LINEA} caracteres")
-        yield linea
+        if len(linea) > MAX_LINEA: raise OSError(f"una línea pasa de {MAX_LINEA} bytes")
+        linea, marca = linea.removeprefix(marca), b""  # la marca de UTF-8, solo al principio, no es texto
+        texto = linea.decode("utf-8", "surrogateescape")
+        yield re.sub("\r(?!\n)", _CR, texto) if "\r" in texto else texto
 
 def _filas(f, separador: str, comillas: bool):
-    "Las filas de un archivo abierto: `(primera línea, última, campos)`, o con un mensaje por campos si el lector no puede."
-    lector, fallo = csv.reader(_lineas(f), delimiter=separador, quoting=csv.QUOTE_MINIMAL if comillas else csv.QUOTE_NONE, strict=True), None
+    "Las filas de un archivo binario: `(primera línea, última, campos)`, o con un mensaje por campos si el lector no puede."
+    citas = csv.QUOTE_MINIMAL if comillas else csv.QUOTE_NONE
+    lector, fallo = csv.reader(_lineas(f), delimiter=separador, quoting=citas, strict=True), None
     while fallo is None:
         linea = lector.line_num + 1
-        try: fila = next(lector)
+        try: fila = [campo.replace(_CR, "\r") for campo in next(lector)]
         except StopIteration: return
         except csv.Error as e: fila = f"unas comillas no casan, o un campo no acaba ({e})"
         except (EOFError, OSError, zlib.error) as e: fila = fallo = f"el archivo está cortado o dañado ({e})"
         yield linea, max(linea, lector.line_num), fila
 
+def _cabecera(filas, columnas: list[str], nombre: str) -> list[str]:
+    "Los nombres de las columnas, que están en la primera fila. Lanza `TablaInvalida` si no se lee o si faltan las que se quieren."
+    nombres = next(filas, (1, 1, []))[2]
+    if motivo := nombres if isinstance(nombres, str) else _defecto(nombres, nombres):
+        raise TablaInvalida(f"{nombre}, línea 1: {motivo}.")
+    if not (mal := [c for c in columnas if nombres.count(c) != 1]): return nombres
+    hay = _corto(", ".join(nombres)) or "ninguna"
+    pista = " ¿Las separa otro signo?" if len(nombres) == 1 and re.search("[;,\t]", hay + nombres[0]) else ""
+    raise TablaInvalida(f"{nombre}, línea 1: se esperaban las columnas {', '.join(columnas)}; faltan o se repiten {', '.join(mal)}, y hay {hay}.{pista}")
+
 # %% ../nbs/00_base_de_datos.ipynb #9dbb2ff7
 def leer_tabla(
     archivo: str | Path,                # CSV o TSV en UTF-8; si acaba en `.gz`, comprimido
     columnas: list[str],                # las que se quieren
-    separador: str = ",",
+    separador: str | None = None,       # si no se dice, un tabulador en los `.tsv` y una coma en los demás
     cabecera: list[str] | None = None,  # nombres de las columnas, si el archivo no los trae en la primera línea
     comillas: bool = True,              # los campos pueden ir entre comillas
     filtro=None,                        # `f(dict) -> bool`: qué filas se guardan
     maximo: int | None = None,          # filas, a lo sumo
     estricto: bool = True,              # parar en la primera fila rota; si no, apartarla y avisar
-) -> pd.DataFrame:                      # solo texto
+    llenas: list[str] = (),             # columnas que no pueden estar en blanco
+    todas: bool = False,                # guardar también las demás columnas, salvo las que se repitan
+) -> pd.DataFrame:                      # solo texto: «null», «NA» y «911» también lo son
     "Lee columnas de una tabla, fila a fila. Lanza `TablaInvalida` con archivo y línea, y `FileNotFoundError` si no existe."
-    abrir, salida, rotas, perdidas, nombre = gzip.open if str(archivo).endswith(".gz") else open, [], [], 0, _corto(archivo)
-    with abrir(_archivo(archivo, TablaInvalida), "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as f:
+    nombre, ruta = _corto(archivo), str(archivo).lower()
+    separador = separador or ("\t" if ruta.removesuffix(".gz").endswith(".tsv") else ",")
+    salida, rotas, perdidas = [], [], 0
+    with (gzip.open if ruta.endswith(".gz") else open)(_archivo(archivo, TablaInvalida), "rb") as f:
         filas = _filas(f, separador, comillas)
-        nombres = cabecera or next(filas, (1, 1, []))[2]
-        if motivo := nombres if isinstance(nombres, str) else _defecto(nombres, nombres): raise TablaInvalida(f"{nombre}, línea 1: {motivo}.")
-        if mal := [c for c in columnas if nombres.count(c) != 1]: raise TablaInvalida(f"{nombre}, línea 1: se esperaban las columnas {', '.join(columnas)}; faltan o se repiten {', '.join(mal)}, y hay {_corto(', '.join(nombres)) or 'ninguna'}.")
+        nombres = cabecera or _cabecera(filas, columnas, nombre)
+        if todas: columnas = [c for c in nombres if nombres.count(c) == 1]
         for linea, ultima, fila in filas:
             if maximo is not None and len(salida) >= maximo: break
             if not fila: continue  # en blanco
-            if motivo := fila if isinstance(fila, str) else _defecto(fila, nombres):
+            if motivo := fila if isinstance(fila, str) else _defecto(fila, nombres, llenas):
                 if estricto: raise TablaInvalida(f"{nombre}, línea {linea}: {motivo}.")
-                rotas.append(f"línea {linea}: {motivo}"); perdidas += ultima - linea + 1; continue
+                rotas.append(f"línea {linea}: {motivo}")
+                perdidas += ultima - linea + 1
+                continue
             fila = dict(zip(nombres, fila))
             if filtro is None or filtro(fila): salida.append([fila[c] for c in columnas])
     if rotas: warnings.warn(f"{nombre}: {len(rotas)} filas rotas ({perdidas} líneas), apartadas. La primera, {rotas[0]}.")
@@ -151,7 +181,7 @@ def cargar_audiocaps(
     local = carpeta_datos()
     if fichero is None:
         fichero = local/"audiocaps"/f"{particion}.csv" if local else descargar(f"{AUDIOCAPS}/{particion}.csv", SUMAS_AUDIOCAPS[particion])
-    tabla = leer_tabla(fichero, ["audiocap_id", "caption"])
+    tabla = leer_tabla(fichero, ["audiocap_id", "caption"], llenas=["caption"])
     return Dataset.from_dict(dict(id=tabla.audiocap_id.tolist(), caption=tabla.caption.tolist()))
 
 # %% ../nbs/00_base_de_datos.ipynb #99b71237
@@ -187,7 +217,7 @@ def cargar_conceptual(
     maximo: int | None = None,   # filas, a lo sumo
 ) -> Dataset:                    # columnas `id`, `caption`, `url`
     "Descripciones de Conceptual Captions; las filas rotas se apartan con un aviso."
-    if archivo: t = leer_tabla(archivo, ["caption", "image_url"], "\t", ["caption", "image_url"], comillas=False, maximo=maximo, estricto=False)
+    if archivo: t = leer_tabla(archivo, ["caption", "image_url"], "\t", ["caption", "image_url"], comillas=False, maximo=maximo, estricto=False, llenas=["caption"])
     else:
         ds = datasets.load_dataset("google-research-datasets/conceptual_captions", "unlabeled", split=particion)
         t = ds.select(range(min(maximo or len(ds), len(ds)))).to_pandas()
@@ -200,7 +230,7 @@ def cargar_descripciones(
     estricto: bool = True,
 ) -> Dataset:                    # columnas `id`, `caption`
     "Las descripciones de una tabla cualquiera. Lanza `TablaInvalida`."
-    t = leer_tabla(archivo, [columna], "\t" if str(archivo).removesuffix(".gz").endswith(".tsv") else ",", estricto=estricto)
+    t = leer_tabla(archivo, [columna], estricto=estricto, llenas=[columna])
     return Dataset.from_dict(dict(id=[str(i) for i in range(len(t))], caption=t[columna].tolist()))
 
 def cargar_imagenes(
@@ -215,9 +245,21 @@ def cargar_imagenes(
 def _pie(txt: Path) -> str:
     "El texto que acompaña a una imagen, o nada."
     try: return txt.read_text(encoding="utf-8-sig").strip() if txt.exists() else ""
-    except UnicodeDecodeError as e: raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son. ¿Se guardó con otra codificación?") from e
+    except UnicodeDecodeError as e: raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son; quizá sea Windows-1252 o Latin-1: guárdelo como UTF-8.") from e
 
 # %% ../nbs/00_base_de_datos.ipynb #2cdf1099
+def _grabaciones(
+    filas: list[tuple[str, str]],     # (archivo, clase); el nombre del archivo, como en ESC-50: `F-ID-T`
+    pliegues: tuple[int, ...],
+) -> Dataset:                         # columnas `archivo`, `clase`, `pliegue`, `grabacion`
+    "Las de unos pliegues, con lo que su nombre dice de ellas."
+    todo = []
+    for archivo, clase in filas:
+        pliegue, grabacion = Path(archivo).stem.split("-")[:2]
+        if int(pliegue) in pliegues:
+            todo.append(dict(archivo=archivo, clase=clase, pliegue=int(pliegue), grabacion=grabacion))
+    return Dataset.from_list(todo)
+
 def cargar_esc10(
     pliegues: tuple[int, ...] = (1, 2, 3),  # pliegues de ESC-10
     carpeta: str | None = None,             # carpeta con `<clase>/F-ID-T.ogg`
@@ -225,24 +267,47 @@ def cargar_esc10(
     "Grabaciones de ESC-10, de `carpeta`, de la carpeta de datos o descargadas de ESC-50."
     local = Path(carpeta) if carpeta else carpeta_datos() and carpeta_datos()/"esc10"
     if local: filas = [(str(f), f.parent.name) for f in sorted(local.glob("*/*.ogg"))]
-    else: filas = _esc10_descargado()
+    else: filas = [(f, c) for f, c, _ in _esc50_descargado() if c in CLASES]
     if not filas: raise FileNotFoundError(f"No hay grabaciones en {local}; se esperaba <clase>/F-ID-T.ogg.")
-    partes = [Path(f).stem.split("-") for f, _ in filas]
-    todo = [dict(archivo=f, clase=c, pliegue=int(p[0]), grabacion=p[1]) for (f, c), p in zip(filas, partes) if int(p[0]) in pliegues]
-    return Dataset.from_list(todo)
+    return _grabaciones(filas, pliegues)
 
 # %% ../nbs/00_base_de_datos.ipynb #65487c8a
-def _esc10_descargado(
-) -> list[tuple[str, str]]:  # (archivo, clase)
-    "ESC-10 dentro del archivo de ESC-50, con los nombres de clase del proyecto."
+def _esc50_descargado(
+) -> list[tuple[str, str, str]]:  # (archivo, clase, licencia)
+    "ESC-50 de donde la publica su autor: las diez de ESC-10, con los nombres del proyecto; las demás, con los suyos."
     archivo = descargar(ESC50, SUMA_ESC50)
     carpeta = Path(f"{archivo}.unzip")
     if not carpeta.is_dir():
         with de_una_vez(carpeta) as d: desempaquetar(archivo, d)
     rutas = {f.name: str(f) for f in carpeta.rglob("*")}
-    meta = pd.read_csv(rutas["esc50.csv"]).query("esc10")
+    meta = pd.read_csv(rutas["esc50.csv"])
     nombres = dict(dog="dog_bark", crying_baby="baby_cry", sneezing="person_sneeze", crackling_fire="fire_crackling")
-    return [(rutas[f], nombres.get(c, c)) for f, c in zip(meta.filename, meta.category)]
+    licencias = _licencias_esc50(Path(rutas["LICENSE"]).read_text(encoding="utf-8", errors="replace"))
+    # en la lista de licencias falta el último número del nombre, que es el de la clase
+    return [(rutas[f], nombres.get(c, c), licencias.get(f.rsplit("-", 1)[0], "")) for f, c in zip(meta.filename, meta.category)]
+
+def _licencias_esc50(
+    texto: str,          # el archivo LICENSE de ESC-50
+) -> dict[str, str]:     # `F-ID-T` -> licencia
+    "La licencia de cada grabación: «- [1-100032-A.ogg]: clip derived from … by nfrae [CC0]»."
+    return dict(re.findall(r"^- \[(\S+)\.ogg\]:.*\[([^\[\]]+)\]\s*$", texto, re.M))
+
+# %% ../nbs/00_base_de_datos.ipynb #e5c50003
+LIBRES = ("CC0", "CC-BY", "CC-Sampling+")  # licencias de ESC-50 que no prohíben el uso comercial
+
+def cargar_esc50(
+    pliegues: tuple[int, ...] = (1, 2, 3),
+    licencias: tuple[str, ...] = LIBRES,   # solo las grabaciones que lleven una de estas
+) -> Dataset:                              # columnas `archivo`, `clase`, `pliegue`, `grabacion`
+    "Las cincuenta clases de ESC-50, de la carpeta de datos (`esc10` y `esc50`) o descargadas."
+    if carpeta_datos() is None: return _grabaciones([(f, c) for f, c, l in _esc50_descargado() if l in licencias], pliegues)
+    filas = []
+    for raiz in (carpeta_datos()/"esc10", carpeta_datos()/"esc50"):
+        if not (raiz/"licencias.csv").is_file(): raise FileNotFoundError(f"Falta {raiz/'licencias.csv'}, que dice la licencia de cada grabación.")
+        tabla = pd.read_csv(raiz/"licencias.csv")
+        tabla = tabla[tabla.licencia.isin(licencias)]
+        filas += [(str(raiz/c/f), c) for f, c in zip(tabla.archivo, tabla.clase)]
+    return _grabaciones(filas, pliegues)
 
 # %% ../nbs/00_base_de_datos.ipynb #7a7627c3
 def cargar_sonidos(

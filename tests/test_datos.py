@@ -56,6 +56,7 @@ def test_esc10_descargado(servidor, monkeypatch):
     meta = "filename,fold,target,category,esc10,src_file,take\n1-100-A-0.wav,1,0,dog,True,100,A\n2-200-A-5.wav,2,5,cat,False,200,A\n4-300-B-1.wav,4,1,rooster,True,300,B\n"
     with zipfile.ZipFile(carpeta/"esc.zip", "w") as z:
         z.writestr("ESC-50-master/meta/esc50.csv", meta)
+        z.writestr("ESC-50-master/LICENSE", "101 - Dog:\n- [1-100-A.ogg]: clip derived from a.wav (http://x) by a [CC0]\n- [2-200-A.ogg]: clip derived from b.wav (http://y) by b [CC-BY-NC]\n")
         for n in ("1-100-A-0", "2-200-A-5", "4-300-B-1"): z.write(carpeta/"a.wav", f"ESC-50-master/audio/{n}.wav")
     monkeypatch.setattr(bd, "ESC50", f"{url}/esc.zip")
     monkeypatch.setattr(bd, "SUMA_ESC50", suma(carpeta/"esc.zip"))
@@ -63,6 +64,8 @@ def test_esc10_descargado(servidor, monkeypatch):
     assert [(f["clase"], f["pliegue"], f["grabacion"]) for f in filas] == [("dog_bark", 1, "100")]
     assert bd.leer_audio(filas[0]["archivo"]).shape == (16_000,)
     assert [f["clase"] for f in bd.cargar_esc10((4,))] == ["rooster"]
+    assert [f["clase"] for f in bd.cargar_esc50((1, 2))] == ["dog_bark"]  # la del gato no deja usarse comercialmente
+    assert [f["clase"] for f in bd.cargar_esc50((1, 2), ("CC-BY-NC",))] == ["cat"]
 
 
 def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
