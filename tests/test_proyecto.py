@@ -138,7 +138,10 @@ def test_pesos_del_paquete_caben():
 
 
 def test_el_readme_lleva_las_cifras_de_los_pesos():
-    "La tabla es la de `cifras.json`, que viaja con los pesos: si se cambian unas, hay que ejecutar otra vez el índice."
-    leeme, cifras = (RAIZ/'README.md').read_text(encoding='utf-8'), json.loads((RAIZ/'img2audio/pesos/mini/cifras.json').read_text(encoding='utf-8'))
-    dicho = dict(re.findall(r'^\| ([^|]+?) \| (-?\d+\.\d+)', leeme, re.M))
-    assert not {f['que']: (dicho.get(f['que']), f"{f['valor']:.2f}") for f in cifras.values() if dicho.get(f['que']) != f"{f['valor']:.2f}"}
+    "Las filas de su tabla son de `cifras.json`, que viaja con los pesos: si se cambian unos, hay que ejecutar otra vez el índice."
+    leeme = (RAIZ/'README.md').read_text(encoding='utf-8')
+    cifras = json.loads((RAIZ/'img2audio/pesos/mini/cifras.json').read_text(encoding='utf-8'))
+    dicho, debe = dict(re.findall(r'^\| ([^|]+?) \| (-?\d+\.\d+)', leeme, re.M)), {f['que']: f"{f['valor']:.2f}" for f in cifras.values()}
+    comunes = dicho.keys() & debe.keys()
+    assert len(comunes) >= 10
+    assert not {q: (dicho[q], debe[q]) for q in comunes if dicho[q] != debe[q]}

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from img2audio import embeddings, evaluacion, integracion, normas, traductor
+from img2audio import embeddings, evaluacion, integracion, normas, oido, traductor
 from img2audio.embeddings import MINI
 from img2audio.integracion import Sonido, cargar_tuberia, generadores
 
@@ -21,6 +21,7 @@ g = torch.Generator().manual_seed(0)
 E, X = (F.normalize(torch.randn(24, 512, generator=g), dim=1) for _ in range(2))  # embeddings sanos
 Z = np.random.default_rng(0).normal(size=(24, 6))                                 # puntos sanos, en otro espacio
 MEL = np.random.default_rng(1).normal(-5, 2, (300, 64)).astype(np.float32)
+PUNTOS = np.random.default_rng(3).random((24, 521))                                 # como los de YAMNet
 ONDA = (.1*np.random.default_rng(2).normal(size=40_000)).astype(np.float32)
 CLASES = ['a', 'b']*12
 RED = traductor.Traductor(8).eval()
@@ -83,7 +84,11 @@ CASOS = {
     'griffin_lim': [vectores(lambda x: evaluacion.griffin_lim(x, 1), MEL, nulos=False)],
     'rasgos_mel': [ondas(evaluacion.rasgos_mel)], 'rasgos_librosa': [ondas(evaluacion.rasgos_librosa)], 'variantes': [onda(lambda o: evaluacion.variantes(o, 1, np.random.default_rng(0)))],
     'reconstruir': [onda(lambda o: evaluacion.reconstruir(o, None, TUBERIA().vocoder))], 'medir_vocoder': [ondas(lambda o: evaluacion.medir_vocoder(TUBERIA().vocoder, o, lambda a, b: 0))],
-    'Juez.entrenar': [ondas(lambda o: evaluacion.crear_jueces()[0].entrenar(o, ['a', 'b', 'a', 'b']))], 'Juez.oye': [ondas(lambda o: JUEZ().oye(o))], 'Espacio': [ondas(lambda o: evaluacion.Espacio.ajustar(JUEZ(), o, 2))],
+    'Vigilante.entrenar': [ondas(lambda o: evaluacion.crear_vigilantes()[0].entrenar(o, ['a', 'b', 'a', 'b']))],
+    'Vigilante.oye': [ondas(lambda o: VIGILANTE().oye(o))],
+    'Espacio': [puntos(lambda x: evaluacion.Espacio.ajustar(x, 2), ancho=False), puntos(lambda x: evaluacion.Espacio.ajustar(Z, 2)(x))],
+    'autocorrelacion_onda': [onda(oido.autocorrelacion_onda)], 'nivel_db': [onda(oido.nivel_db)],
+    'hueco_mas_largo': [onda(oido.hueco_mas_largo)], 'osciladores': [vectores(lambda x: oido.osciladores(x, 1), MEL[:40], nulos=False)],
     'intervalo': [(lambda x: evaluacion.intervalo(x, n=9), Z[:, 0], dict(nan=Z[:, 0]*np.nan, inf=np.append(Z[:, 0], np.inf), vacio=[], nada=None, suelto=3.))], 'frechet': [puntos(lambda x: evaluacion.frechet(x, Z)), puntos(lambda x: evaluacion.frechet(Z, x))],
     'frechet_gaussianas': [(lambda m: evaluacion.frechet_gaussianas(*m, *momentos(Z)), momentos(Z), dict(nan=(Z[0]*np.nan, np.eye(6)), inf=(Z[0], np.full((6, 6), np.inf)), estrecha=(Z[0], np.eye(5)), otra=(Z[0, :5], np.eye(5)), alargada=(Z[0], np.ones((9, 6)))))],
     'razon_frechet': [puntos(lambda x: evaluacion.razon_frechet(x, CLASES, Z, CLASES, Z)), puntos(lambda x: evaluacion.razon_frechet(Z, CLASES, x, CLASES, Z)), puntos(lambda x: evaluacion.razon_frechet(Z, CLASES, Z, CLASES, x))],
@@ -92,7 +97,7 @@ CASOS = {
     'frechet_infinito': [puntos(lambda x: evaluacion.frechet_infinito(x, *momentos(Z), veces=1))],
     'r_en_k': [vectores(lambda x: evaluacion.r_en_k(x, E)), vectores(lambda x: evaluacion.r_en_k(E, x))], 'medir': [vectores(lambda x: evaluacion.medir([ONDA]*24, x, REFERENCIA()))],
     'generar_lote': [vectores(lambda x: evaluacion.generar_lote(TUBERIA(), x[:2] if torch.is_tensor(x) and x.ndim == 2 and len(x) > 9 and x[:2].isfinite().all() and x[:4].any(1).all() else x, 1, 1, .2, progreso=False))],
-    'cronometrar': [vectores(lambda x: evaluacion.cronometrar(TUBERIA(), x, 1, pasos=1, guia=1., segundos=.2))], 'medir_puntos': [vectores(lambda x: evaluacion.medir_puntos(TUBERIA(), [('DDIM', 1, 1.)], x, CLASES, [], None, Z) if not torch.is_tensor(x) or x is not X else None)],
+    'cronometrar': [vectores(lambda x: evaluacion.cronometrar(TUBERIA(), x, 1, pasos=1, guia=1., segundos=.2))], 'medir_puntos': [vectores(lambda x: evaluacion.medir_puntos(TUBERIA(), [('DDIM', 1, 1.)], x, CLASES, None, Z) if not torch.is_tensor(x) or x is not X else None)],
     'TuberiaImg2Audio.__call__': [vectores(lambda x: sonar(prompt_embeds=x) if x is not X else sonar(prompt_embeds=x[:1])), (lambda z: sonar(latents=z), torch.zeros(1, 8, 8, 16), dict(nan=torch.full((1, 8, 8, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), dos=torch.zeros(2, 8, 8, 16))),
                                   (lambda x: sonar(negative_prompt_embeds=x, guia=2.), X[:1], dict(nan=X[:1]*math.nan, estrecho=X[:1, :9], dos=X[:2], suelto=X[0]))],
     'TuberiaImg2Audio.decodificar': [(lambda z: TUBERIA().decodificar(z, .2), torch.zeros(1, 8, 8, 16), dict(nan=torch.full((1, 8, 8, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), suelto=torch.zeros(8, 8, 16), vacio=torch.zeros(0, 8, 8, 16)))],
@@ -100,7 +105,13 @@ CASOS = {
 # Reciben números, y no están arriba
 EXENTAS = {
     'TraductorGenerativo': 'la usa por dentro `proponer`, que comprueba', 'crear_bases': 'los toma de `embeber`, y los apila `apilar`', 'submuestra': 'un generador de azar', 'fila': 'una cifra: NaN quiere decir que no la hay',
-    'fila_aciertos': 'aciertos, que pasan por `intervalo_wilson`', 'comparar': 'los pasa a `entrenar_traductor`', 'filas_nube': 'los pasa a `razon_frechet`, `diversidad` y `copias`', 'Referencia': 'la escribe `crear_referencia` y la lee `cargar_referencia`'}
+    'fila_aciertos': 'aciertos, que pasan por `intervalo_wilson`', 'comparar': 'los pasa a `entrenar_traductor`', 'filas_nube': 'los pasa a `razon_frechet`, `diversidad` y `copias`', 'Referencia': 'la escribe `crear_referencia` y la lee `cargar_referencia`',
+    'sintetizar': 'la llaman `reconstruir` y `medir_vocoder`, que comprueban'}
+DE_YAMNET = {
+    'escuchar': [ondas(oido.escuchar)], 'puntuar': [ondas(oido.puntuar)],
+    **{f.__name__: [vectores(f, PUNTOS, nulos=False)] for f in (oido.puntos_conceptos, oido.oir, oido.oir_o_nada, oido.etiquetas_oidas)}}
+if oido.hay_oido(): CASOS |= DE_YAMNET
+else: EXENTAS |= dict.fromkeys(DE_YAMNET, 'no está YAMNet')
 
 _hechos = {}
 def una_vez(nombre, f):
@@ -108,7 +119,7 @@ def una_vez(nombre, f):
     return _hechos[nombre]
 def TUBERIA(): return una_vez('tubería', cargar_tuberia)
 def CLAP(): return una_vez('clap', embeddings.CodificadorCLAP)
-def JUEZ(): return una_vez('juez', lambda: evaluacion.crear_jueces()[0].entrenar([ONDA*(i + 1)/4 for i in range(4)], ['a', 'b']*2))
+def VIGILANTE(): return una_vez('vigilante', lambda: evaluacion.crear_vigilantes()[0].entrenar([ONDA*(i + 1)/4 for i in range(4)], ['a', 'b']*2))
 def REFERENCIA(): return una_vez('referencia', evaluacion.cargar_referencia)
 
 
@@ -135,7 +146,7 @@ def test_estan_todas(apuntar):
     "Recorre lo público: lo que reciba tensores o matrices tiene sus casos, o una razón para no tenerlos."
     pide = lambda f: any(re.search('Tensor|ndarray', str(p.annotation)) for p in inspect.signature(f).parameters.values())
     faltan = []
-    for modulo in (normas, traductor, integracion, evaluacion, embeddings):
+    for modulo in (normas, traductor, integracion, evaluacion, embeddings, oido):
         for nombre in modulo.__all__:
             f = getattr(modulo, nombre)
             if not callable(f) or f.__module__ != modulo.__name__: continue
