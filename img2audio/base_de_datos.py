@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ESC50', 'SUMA_ESC50', 'MAX_LINEA', 'PATRONES',
-           'WIT', 'LIBRES', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO',
-           'BANDAS', 'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS', 'SUMAS_FOTOS',
-           'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES', 'MAX_LECTURAS',
-           'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps', 'conceptos_de',
-           'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'cargar_imagenes', 'cargar_esc10', 'cargar_esc50',
-           'cargar_sonidos', 'SonidoInvalido', 'leer_audio', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir',
-           'base_mini', 'cargar_dibujos', 'escena', 'desempaquetar', 'fotos_descargadas', 'cargar_fotos',
-           'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji', 'abrir_imagen', 'errores_en_claro', 'de_una_vez',
-           'por_turno']
+           'WIT', 'EXTENSIONES_IMAGEN', 'LIBRES', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA',
+           'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS',
+           'SUMAS_FOTOS', 'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES',
+           'MAX_LECTURAS', 'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps',
+           'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'es_del_sistema', 'partir_nombre',
+           'cargar_imagenes', 'cargar_esc10', 'cargar_esc50', 'cargar_sonidos', 'SonidoInvalido', 'leer_audio',
+           'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini', 'cargar_dibujos', 'escena',
+           'desempaquetar', 'fotos_descargadas', 'cargar_fotos', 'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji',
+           'abrir_imagen', 'errores_en_claro', 'al_lado', 'de_una_vez', 'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import _thread, codecs, contextlib, csv, errno, gzip, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, time, unicodedata, warnings, zipfile, zlib
+import _thread, codecs, contextlib, csv, errno, gzip, hashlib, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, time, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -93,7 +93,7 @@ _CR = "\ud80d"  # un retorno de carro suelto, mientras lo lee csv, que lo tomar�
 
 def _codificacion(texto: str) -> str:
     "En qué codificación puede estar lo que no es UTF-8."
-    if "\0" in texto: return "UTF-16"
+    if nulos := texto.count("\0"): return "UTF-16" if 3*nulos > len(texto) else "un archivo dañado"
     try: texto.encode("utf-8", "surrogateescape").decode("cp1252")
     except UnicodeDecodeError: return "Latin-1 u otra"
     return "Windows-1252 o Latin-1"
@@ -127,6 +127,12 @@ def _filas(f, separador: str, comillas: bool):
         except (EOFError, OSError, zlib.error) as e: fila = fallo = f"el archivo está cortado o dañado ({e})"
         yield linea, max(linea, lector.line_num), fila
 
+def _pista(nombres: list[str]) -> str:
+    "Por qué puede no verse una columna en la cabecera."
+    if any("\r" in n for n in nombres): return " Sus líneas acaban en \\r, como en un Mac antiguo: guárdela de nuevo."
+    if len(nombres) == 1 and re.search("[;,\t]", nombres[0]): return " ¿Separa las columnas otro signo?"
+    return ""
+
 def _cabecera(filas, columnas: list[str], nombre: str) -> list[str]:
     "Los nombres de las columnas, que están en la primera fila. Lanza `TablaInvalida` si no se lee o si faltan las que se quieren."
     nombres = next(filas, (1, 1, []))[2]
@@ -134,8 +140,8 @@ def _cabecera(filas, columnas: list[str], nombre: str) -> list[str]:
         raise TablaInvalida(f"{nombre}, línea 1: {motivo}.")
     if not (mal := [c for c in columnas if nombres.count(c) != 1]): return nombres
     hay = _corto(", ".join(nombres)) or "ninguna"
-    pista = " ¿Las separa otro signo?" if len(nombres) == 1 and re.search("[;,\t]", hay + nombres[0]) else ""
-    raise TablaInvalida(f"{nombre}, línea 1: se esperaban las columnas {', '.join(columnas)}; faltan o se repiten {', '.join(mal)}, y hay {hay}.{pista}")
+    raise TablaInvalida(f"{nombre}, línea 1: se esperaban las columnas {', '.join(columnas)}; faltan o se repiten {', '.join(mal)}, "
+                        f"y hay {hay}.{_pista(nombres)}")
 
 # %% ../nbs/00_base_de_datos.ipynb #9dbb2ff7
 def leer_tabla(
@@ -233,19 +239,43 @@ def cargar_descripciones(
     t = leer_tabla(archivo, [columna], estricto=estricto, llenas=[columna])
     return Dataset.from_dict(dict(id=[str(i) for i in range(len(t))], caption=t[columna].tolist()))
 
+EXTENSIONES_IMAGEN = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+                      ".heic", ".heif", ".avif")  # las de lo que abre `abrir_imagen`; las tres últimas, si puede
+
+def es_del_sistema(
+    ruta: str | Path,  # en una carpeta o dentro de un archivo
+) -> bool:
+    "¿Lo ha dejado ahí macOS o Windows, sin que nadie lo pusiera?"
+    partes = Path(ruta).parts
+    return any(p.startswith("._") or p in {".DS_Store", "__MACOSX", "Thumbs.db", "desktop.ini"} for p in partes)
+
+def partir_nombre(
+    ruta: str,               # con `/`
+) -> tuple[str, str] | None: # carpeta y principio del nombre; extensión, en minúsculas. `None` si no tiene las dos cosas
+    "Parte una ruta por el primer punto del **nombre**, como WebDataset: `a.b/001.seg.png` es `a.b/001` y `seg.png`."
+    carpeta, barra, nombre = ruta.rpartition("/")
+    principio, _, extension = nombre.partition(".")
+    return (carpeta + barra + principio, extension.lower()) if principio and extension else None
+
 def cargar_imagenes(
     carpeta: str | Path,  # se mira también en sus subcarpetas
 ) -> Dataset:             # columnas `id`, `archivo`, `caption` (vacía si no hay `.txt`)
     "Las imágenes de una carpeta. Lanza `FileNotFoundError` si no hay ninguna, y `TablaInvalida` si un `.txt` no es UTF-8."
-    carpeta, tipos = Path(carpeta), {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-    rutas = sorted(f for f in carpeta.rglob("*") if f.suffix.lower() in tipos)
-    if not rutas: raise FileNotFoundError(f"No hay imágenes en {carpeta}; se buscan {', '.join(sorted(tipos))}.")
-    return Dataset.from_list([dict(id=f.relative_to(carpeta).as_posix(), archivo=str(f), caption=_pie(f.with_suffix(".txt"))) for f in rutas])
+    carpeta = Path(carpeta)
+    rutas = {f.relative_to(carpeta): f for f in sorted(carpeta.rglob("*")) if f.suffix.lower() in EXTENSIONES_IMAGEN}
+    filas = [dict(id=r.as_posix(), archivo=str(f), caption=_pie(f)) for r, f in rutas.items() if not es_del_sistema(r)]
+    if not filas: raise FileNotFoundError(f"No hay imágenes en {carpeta}; se buscan {', '.join(EXTENSIONES_IMAGEN)}.")
+    return Dataset.from_list(filas)
 
-def _pie(txt: Path) -> str:
-    "El texto que acompaña a una imagen, o nada."
-    try: return txt.read_text(encoding="utf-8-sig").strip() if txt.exists() else ""
-    except UnicodeDecodeError as e: raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son; quizá sea Windows-1252 o Latin-1: guárdelo como UTF-8.") from e
+def _pie(imagen: Path) -> str:
+    "El texto que acompaña a una imagen, o nada: `a.b.jpg` lo lleva en `a.b.txt` o en `a.txt`."
+    candidatos = (imagen.with_suffix(".txt"), imagen.with_name(imagen.name.partition(".")[0] + ".txt"))
+    for txt in filter(Path.is_file, candidatos):
+        try: return txt.read_text(encoding="utf-8-sig").strip()
+        except UnicodeDecodeError as e:
+            raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son; quizá sea Windows-1252 o Latin-1: "
+                                "guárdelo como UTF-8.") from e
+    return ""
 
 # %% ../nbs/00_base_de_datos.ipynb #2cdf1099
 def _grabaciones(
@@ -865,6 +895,19 @@ def errores_en_claro(
     sys.exit(estado)
 
 # %% ../nbs/00_base_de_datos.ipynb #00e77005
+def al_lado(
+    destino: str | Path,
+    cola: str,           # en qué acaba el nombre nuevo
+) -> Path:
+    "Otro nombre en la misma carpeta. Si el de `destino` es largo, se corta: el nuevo no es más largo, que quizá no cabría."
+    destino = Path(destino)
+    nombre = os.fsencode(destino.name)
+    cabe = max(len(nombre), 100) - len(cola)
+    if len(nombre) > cabe:
+        suma = hashlib.sha256(nombre).hexdigest()[:8]  # dos nombres largos que empiezan igual no son el mismo
+        nombre = nombre[:cabe - 8].decode("utf-8", "ignore").encode() + suma.encode()
+    return destino.with_name(os.fsdecode(nombre) + cola)
+
 @contextlib.contextmanager
 def de_una_vez(
     destino: str | Path,  # archivo o carpeta
@@ -872,7 +915,9 @@ def de_una_vez(
     "Lo que se escribe dentro aparece en `destino` cuando está entero y en el disco; si algo falla, no aparece. Si `destino` es una carpeta que ya existe, se le añade. Lanza `OSError` si no cabe, y `ValueError` si `destino` no es un nombre."
     destino = Path(destino)
     if destino.name in ("", ".."): raise ValueError(f"«{destino}» no es el nombre de un archivo ni de una carpeta en que escribir.")
-    nuevo = destino.with_name(f"{destino.name}.{secrets.token_hex(4)}.parcial")  # cada proceso, el suyo
+    if destino.is_symlink(): destino = destino.resolve()  # se escribe en lo que señala, y el enlace se queda
+    if destino.is_file() and not destino.stat().st_mode & 0o222: raise PermissionError(errno.EACCES, "solo se puede leer", str(destino))
+    nuevo = al_lado(destino, f".{secrets.token_hex(4)}.parcial")  # cada proceso, el suyo
     try:
         destino.parent.mkdir(parents=True, exist_ok=True)
         yield nuevo
@@ -896,7 +941,7 @@ def por_turno(
 ):
     "Dentro, un solo proceso a la vez para cada `destino`; los demás lo dicen, y esperan."
     from filelock import FileLock, Timeout
-    cerrojo = Path(f"{destino}.cerrojo")
+    cerrojo = al_lado(destino, ".cerrojo")
     cerrojo.parent.mkdir(parents=True, exist_ok=True)
     turno = FileLock(cerrojo)
     try: turno.acquire(timeout=0)

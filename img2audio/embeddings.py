@@ -150,7 +150,7 @@ def tokenizar(
 ) -> list[list[int]]:  # las fichas de cada texto, `MAX_FICHAS` a lo sumo
     "Las fichas de unos textos. Avisa (`TextoAjeno`) de los que se cortan y de los que apenas se leen."
     textos = _textos_validos(textos)
-    todas = tokenizer(textos, truncation=False)["input_ids"] if textos else []
+    todas = tokenizer(textos, truncation=False, verbose=False)["input_ids"] if textos else []
     _avisar([t for t, f in zip(textos, todas) if len(f) > MAX_FICHAS],
             "Un texto es demasiado largo y solo cuenta el principio; acórtelo", "{n} textos son demasiado largos y solo cuenta el principio; acórtelos")
     _avisar([t for t, f in zip(textos, todas) if _apenas_se_lee(t, f)],
@@ -398,7 +398,7 @@ def extraer_embeddings(
     destino, captions = Path(destino), _textos_validos(tabla["caption"])
     distintas = list(dict.fromkeys(captions))
     cods = dict(clip=CodificadorCLIP(perfil, dispositivo), clap=CodificadorCLAP(perfil, dispositivo))
-    trozos = destino.with_name(f"{destino.name}.{_huella(distintas, parte, cods.values())}.trozos")
+    trozos = al_lado(destino, f".{_huella(distintas, parte, cods.values())}.trozos")
     archivos = {trozos/f"{i:09d}.parquet": distintas[i:i + parte] for i in range(0, len(distintas), parte)}
     with por_turno(trozos):
         for archivo, textos in tqdm(archivos.items(), desc="extraer", disable=not progreso):
@@ -419,7 +419,7 @@ def guardar_txt(
     carpeta = Path(carpeta)
     if carpeta.exists() and not (carpeta.is_dir() and not any(carpeta.iterdir())): raise FileExistsError(f"«{carpeta}» ya existe y no es una carpeta vacía: bórrela o elija otra.")
     if faltan := {"caption", "clip", "clap"} - set(tabla.column_names): raise ValueError(f"A la tabla le faltan las columnas {sorted(faltan)}.")
-    parcial = carpeta.with_name(f"{carpeta.name}.parcial")
+    parcial = al_lado(carpeta, ".parcial")
     if parcial.exists(): shutil.rmtree(parcial)  # de una vez anterior que se cortó
     parcial.mkdir(parents=True)
     for i, fila in enumerate(tabla.with_format("numpy")):

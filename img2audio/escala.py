@@ -11,7 +11,6 @@ __all__ = ['CORTES', 'LEER', 'parte_de', 'ruta_parte', 'extraer_parte', 'guardar
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import torch.nn.functional as F
 from datasets import Dataset
 from fastcore.script import call_parse, store_true
@@ -62,8 +61,11 @@ def _hecha(archivo: Path, tabla: Dataset, perfil: str | Perfil) -> bool:
     if not archivo.exists(): return False
     hay = leer_embeddings(archivo)
     if list(hay["caption"]) != list(tabla["caption"]): raise ValueError(f"{archivo} ya existe, pero con otras descripciones: bórrelo o use otra carpeta.")
-    primera = CodificadorCLIP(perfil).texto([tabla[0]["caption"]])
-    if F.cosine_similarity(primera, hay[:1]["clip"]).item() < .999: raise ValueError(f"{archivo} ya existe, pero de otro perfil: bórrelo o use otra carpeta.")
+    muestra = sorted({0, len(tabla)//2, len(tabla) - 1})
+    for columna, codificador in dict(clip=CodificadorCLIP, clap=CodificadorCLAP).items():
+        ahora = codificador(perfil).texto(tabla[muestra]["caption"])
+        if F.cosine_similarity(ahora, hay[muestra][columna]).min() < .999:
+            raise ValueError(f"{archivo} ya existe, pero con el {columna.upper()} de otro perfil: bórrelo o use otra carpeta.")
     return True
 
 # %% ../nbs/08_a_escala.ipynb #669c881e
@@ -93,15 +95,19 @@ def reunir(
 
 # %% ../nbs/08_a_escala.ipynb #6a2f3f10
 def abrir_tabla(
-    nombre: str,  # `mini`, `audiocaps` o un archivo `.parquet` o `.csv`
+    nombre: str,  # `mini`, `audiocaps` o un archivo `.parquet`, `.csv` o `.tsv` (estos dos, comprimidos o no)
 ) -> Dataset:     # con columna `caption`
-    "La tabla de descripciones que se va a repartir."
+    "La tabla de descripciones que se va a repartir. Lanza `ValueError` (`TablaInvalida`) y `FileNotFoundError`."
     if nombre == "mini": return base_mini()
     if nombre == "audiocaps": return cargar_audiocaps()
-    leer = {".parquet": pd.read_parquet, ".csv": pd.read_csv}.get(Path(nombre).suffix.lower())
-    if leer is None: raise ValueError(f"No sé abrir la tabla «{nombre}»: use mini, audiocaps, o un archivo .parquet o .csv.")
+    acaba = nombre.lower().removesuffix(".gz")
+    if not acaba.endswith((".parquet", ".csv", ".tsv")): raise ValueError(f"No sé abrir la tabla «{nombre}»: use mini, audiocaps, o un archivo .parquet, .csv o .tsv.")
     if not Path(nombre).is_file(): raise FileNotFoundError(f"No existe el archivo «{nombre}».")
-    return Dataset.from_pandas(leer(nombre), preserve_index=False)
+    if not acaba.endswith(".parquet"):
+        t = leer_tabla(nombre, ["caption"], llenas=["caption"], todas=True)
+        return Dataset.from_dict({c: t[c].tolist() for c in t})
+    try: return Dataset(pq.read_table(nombre))
+    except pa.ArrowInvalid as e: raise TablaInvalida(f"«{nombre}» no es un Parquet, o está cortado.") from e
 
 # %% ../nbs/08_a_escala.ipynb #8f4f43ec
 def ejecutar_escala(
@@ -124,7 +130,7 @@ def principal(
     carpeta: Param("Carpeta de las partes, la misma para todas", str) = "partes",
     n: Param("Cuántas partes", int) = 1,
     i: Param("Qué parte se extrae, de 0 a n - 1", int) = 0,
-    tabla: Param("mini, audiocaps, o un .parquet o .csv con columna caption; para trozos, carpeta o archivo .parquet, .tsv o .tar", str) = "mini",
+    tabla: Param("mini, audiocaps, o un .parquet, .csv o .tsv con columna caption; para trozos, carpeta o archivo .parquet, .tsv o .tar", str) = "mini",
     perfil: Param("Perfil de modelos: mini, base, base-m, base-l, o una carpeta", str) = "mini",
     destino: Param("Parquet con la tabla reunida (si no se dice, CARPETA/embeddings.parquet), o carpeta del Traductor", str) = "",
     imagenes: Param("Para trozos: codificar también las imágenes", store_true) = False,
@@ -136,7 +142,7 @@ def principal(
         escala.ejecutar_escala(orden, carpeta, n, i, tabla, perfil, destino, imagenes, ray)
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0003
-import io, json, secrets, tarfile
+import hashlib, io, json, re, secrets, tarfile
 
 import numpy as np
 import pyarrow as pa
@@ -145,64 +151,115 @@ import torch
 from fsspec.core import url_to_fs
 from tqdm.auto import tqdm
 
-# %% ../nbs/08_a_escala.ipynb #e5ca0004
-def _cortes_parquet(f, parte: int) -> list[tuple[int, int]]:
-    "Un trozo por grupo de filas."
-    return [(i, i + 1) for i in range(pq.ParquetFile(f).num_row_groups)]
+from .base_de_datos import _cabecera, _defecto, _filas
 
-def _cortes_tsv(f, parte: int) -> list[tuple[int, int]]:
-    "Cada `parte` líneas, de qué byte a qué byte."
-    cortes = [0]
-    for i, _ in enumerate(f, 1):
+# %% ../nbs/08_a_escala.ipynb #e5ca0004
+def _cortes_parquet(f, nombre: str, parte: int, texto: str) -> list[tuple[int, int]]:
+    "Un trozo por grupo de filas."
+    try: grupos = pq.ParquetFile(f).num_row_groups
+    except pa.ArrowInvalid as e: raise TablaInvalida(f"{nombre} no es un Parquet, o está cortado.") from e
+    return [(i, i + 1) for i in range(grupos)] or [(0, 0)]  # una tabla sin filas también es un trozo
+
+def _estilo_tsv(f, nombre: str, texto: str) -> tuple[list[str], bool]:
+    "Los nombres de las columnas, y si el archivo trae cabecera. Sin ella solo se lee `descripción<TAB>dirección`, que no lleva comillas."
+    primera = next(_filas(f, "\t", False), (1, 1, []))[2]
+    f.seek(0)
+    if len(primera) == 2 and re.match("https?://", primera[1]): return [texto, None], False
+    return _cabecera(_filas(f, "\t", True), [texto], nombre), True
+
+def _cortes_tsv(f, nombre: str, parte: int, texto: str) -> list[tuple[int, int]]:
+    "Cada `parte` filas, de qué byte a qué byte. Una fila puede ocupar varias líneas."
+    if not f.read(1): return []
+    f.seek(0)
+    comillas, cortes = _estilo_tsv(f, nombre, texto)[1], [0]
+    f.seek(0)
+    for i, _ in enumerate(_filas(f, "\t", comillas), 1):
         if i % parte == 0: cortes.append(f.tell())
     if f.tell() > cortes[-1]: cortes.append(f.tell())
+    if f.read(1): raise TablaInvalida(f"{nombre}: tiene una línea desmedida, y no se puede repartir.")
     return list(zip(cortes, cortes[1:]))
 
-CORTES = {".parquet": _cortes_parquet, ".tsv": _cortes_tsv, ".tar": lambda f, parte: [(0, 1)]}  # un tar es un trozo: img2dataset los hace de 10.000
+def _cortes_tar(f, nombre: str, parte: int, texto: str) -> list[tuple[int, int]]:
+    "Un tar es un trozo: img2dataset los hace de 10.000."
+    return [(0, 1)]
+
+CORTES = {".parquet": _cortes_parquet, ".tsv": _cortes_tsv, ".tar": _cortes_tar}
+
+def _nombre_unico(relativo: str) -> str:
+    "Un nombre de archivo para cada ruta: `a/b` y `a-b`, o `A` y `a`, no se pisan en ningún sistema."
+    if re.fullmatch("[a-z0-9._-]{1,100}", relativo): return relativo
+    return f"{re.sub('[^a-zA-Z0-9._-]', '-', relativo)[-100:]}.{hashlib.sha256(relativo.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0104
 def trozos(
-    origen: str | Path,  # archivo, o carpeta de `.parquet`, `.tsv` o `.tar`; local, o de un almacén (`s3://…`)
-    parte: int = 4096,   # líneas por trozo, en los TSV
-) -> list[dict]:         # `nombre`, `archivo`, `desde`, `hasta`; siempre los mismos y en el mismo orden
-    "Los trozos en que se reparte una tabla. Lanza `FileNotFoundError` si no hay ninguno, y `ValueError` si `parte` no vale."
+    origen: str | Path,     # archivo, o carpeta de `.parquet`, `.tsv` o `.tar`; local, o de un almacén (`s3://…`)
+    parte: int = 4096,      # filas por trozo, en los TSV
+    texto: str = "caption", # columna de la descripción
+) -> list[dict]:            # `nombre`, `archivo`, `desde`, `hasta`; siempre los mismos y en el mismo orden
+    "Los trozos en que se reparte una tabla. Lanza `FileNotFoundError` si no hay ninguno, y `ValueError` si `parte` no vale o un archivo no se lee."
     if parte < 1: raise ValueError(f"parte debe ser al menos 1, y es {parte}.")
     fs, raiz = url_to_fs(str(origen))
-    archivos = [raiz] if fs.isfile(raiz) else sorted(f for f in fs.find(raiz) if f.endswith(tuple(CORTES)))
+    archivos = [raiz] if fs.isfile(raiz) else sorted(fs.find(raiz))
     salida = []
     for a in archivos:
-        with fs.open(a, "rb") as f: cortes = CORTES[Path(a).suffix](f, parte)
-        relativo = a.removeprefix(raiz).strip("/").replace("/", "-") or Path(a).name
-        salida += [dict(nombre=f"{relativo}-{desde:012d}", archivo=fs.unstrip_protocol(a), desde=desde, hasta=hasta) for desde, hasta in cortes]
+        relativo = a.removeprefix(raiz).strip("/") or Path(a).name
+        if Path(a).suffix not in CORTES or es_del_sistema(relativo): continue
+        with fs.open(a, "rb") as f: cortes = CORTES[Path(a).suffix](f, a, parte, texto)
+        salida += [dict(nombre=f"{_nombre_unico(relativo)}-{desde:012d}", archivo=fs.unstrip_protocol(a), desde=desde, hasta=hasta)
+                   for desde, hasta in cortes]
     if not salida: raise FileNotFoundError(f"En «{origen}» no hay ningún archivo {', '.join(CORTES)} con algo dentro.")
     return salida
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0006
-def _leer_parquet(f, t: dict, texto: str, imagen: str) -> list[tuple]:
-    filas = pq.ParquetFile(f).read_row_group(t["desde"]).to_pylist()
-    return [(x.get(texto), x.get(imagen)) for x in filas]
+def _leer_parquet(f, t: dict, texto: str, imagen: str) -> list[dict]:
+    "Las imágenes, en bytes, en una dirección, o como las guarda `datasets`: `{bytes, path}`."
+    archivo = pq.ParquetFile(f)
+    hay = archivo.schema_arrow.names
+    if texto not in hay: raise TablaInvalida(f"{t['archivo']}: no tiene columna «{texto}»; tiene {', '.join(hay)}.")
+    if t["desde"] == t["hasta"]: return []
+    def suelta(x): return (x.get("bytes") or x.get("path")) if isinstance(x, dict) else x
+    filas = archivo.read_row_group(t["desde"], columns=[c for c in (texto, imagen) if c in hay]).to_pylist()
+    return [dict(caption=x[texto], imagen=suelta(x.get(imagen))) for x in filas]
 
-def _leer_tsv(f, t: dict, texto: str, imagen: str) -> list[tuple]:
-    "Las columnas las nombra la primera línea, si está entre ellas la del texto."
-    cabecera = f.readline().decode("utf-8", "replace").rstrip("\r\n").split("\t")
-    hay = texto in cabecera
-    i, j = (cabecera.index(texto), cabecera.index(imagen) if imagen in cabecera else None) if hay else (0, 1)
+def _leer_tsv(f, t: dict, texto: str, imagen: str) -> list[dict]:
+    "Las columnas las nombra la primera línea."
+    nombres, hay = _estilo_tsv(f, t["archivo"], texto)
+    nombres = [imagen if n is None else n for n in nombres]
     f.seek(t["desde"])
-    lineas = f.read(t["hasta"] - t["desde"]).decode("utf-8", "replace").splitlines()[int(hay and t["desde"] == 0):]
-    campos = [o.split("\t") for o in lineas]
-    return [(c[i] if i < len(c) else None, c[j] if j is not None and j < len(c) else None) for c in campos]
+    filas = _filas(io.BytesIO(f.read(t["hasta"] - t["desde"])), "\t", hay)
+    if hay and t["desde"] == 0: next(filas)
+    salida = []
+    for _, _, campos in filas:
+        if not campos: continue  # en blanco
+        motivo = campos if isinstance(campos, str) else _defecto(campos, nombres)
+        fila = {} if motivo else dict(zip(nombres, campos))
+        salida.append(dict(caption=fila.get(texto), imagen=fila.get(imagen) or None) | (dict(error=motivo) if motivo else {}))
+    return salida
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0107
-def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[tuple]:
+def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[dict]:
     "WebDataset: los archivos de igual nombre son una muestra. El texto, en `.txt` o en el `.json`; la imagen, en lo demás."
-    muestras = {}
-    with tarfile.open(fileobj=f, mode="r|*") as tar:
-        for m in tar:
-            if m.isfile(): clave, _, ext = m.name.partition("."); muestras.setdefault(clave, {})[ext.lower()] = tar.extractfile(m).read()
-    def par(x):
-        imagen = next((v for e, v in x.items() if e in ("jpg", "jpeg", "png", "webp")), None)
-        return x["txt"].decode("utf-8", "replace").strip() if "txt" in x else json.loads(x.get("json", b"{}")).get(texto), imagen
-    return [par(x) for x in muestras.values()]
+    muestras, cortado = {}, []
+    try:
+        with tarfile.open(fileobj=f, mode="r|*") as tar:
+            for m in tar:
+                if not m.isfile() or es_del_sistema(m.name) or not (partes := partir_nombre(m.name)): continue
+                clave, ext = partes
+                muestras.setdefault(clave, {})[ext] = tar.extractfile(m).read()
+    except (tarfile.TarError, EOFError, OSError) as e: cortado = [dict(caption=None, imagen=None, error=f"el archivo está cortado o dañado ({e})")]
+    return [_muestra(x, texto) for x in muestras.values()] + cortado
+
+def _muestra(x: dict[str, bytes], texto: str) -> dict:
+    "Lo que hay en los archivos de una muestra, por su extensión."
+    de_imagen = [e for e in x if f".{e.rpartition('.')[2]}" in EXTENSIONES_IMAGEN]
+    imagen = x[min(de_imagen, key=lambda e: e.count("."))] if de_imagen else None  # `jpg`, antes que `seg.png`
+    try:
+        if "txt" in x: return dict(caption=x["txt"].decode("utf-8-sig").strip(), imagen=imagen)
+        datos = json.loads(x.get("json", b"{}"))
+        if not isinstance(datos, dict): raise ValueError("no es un objeto")
+        return dict(caption=datos.get(texto), imagen=imagen)
+    except (ValueError, RecursionError) as e:
+        return dict(caption=None, imagen=imagen, error=f"su texto no se puede leer, ni en UTF-8 ni como JSON ({e})")
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0106
 LEER = {".parquet": _leer_parquet, ".tsv": _leer_tsv, ".tar": _leer_tar}
@@ -211,19 +268,20 @@ def leer_trozo(
     t: dict,                # de `trozos`
     texto: str = "caption", # columna de la descripción
     imagen: str = "url",    # columna de la imagen, o de su dirección
-) -> list[dict]:            # `id`, `caption`, `imagen`
-    "Las filas de un trozo."
+) -> list[dict]:            # `id`, `caption`, `imagen`, y `error` en la que no se puede leer
+    "Las filas de un trozo. Lanza `TablaInvalida` si no tiene la columna de la descripción."
     fs, ruta = url_to_fs(t["archivo"])
     with fs.open(ruta, "rb") as f: filas = LEER[Path(ruta).suffix](f, t, texto, imagen)
-    return [dict(id=f"{t['nombre']}-{i}", caption=c, imagen=im) for i, (c, im) in enumerate(filas)]
+    return [dict(id=f"{t['nombre']}-{i}", **fila) for i, fila in enumerate(filas)]
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0009
 def escribir_parquet(tabla: pa.Table, ruta: str) -> None:
     "Un Parquet, aquí o en un almacén: con su nombre final, siempre entero. Si dos escriben el mismo, vale cualquiera de los dos."
     fs, p = url_to_fs(ruta)
     fs.makedirs(p.rpartition("/")[0], exist_ok=True)
-    parcial = f"{p}.{secrets.token_hex(4)}.parcial"
-    with fs.open(parcial, "wb") as f: pq.write_table(tabla, f)
+    parcial = al_lado(p, f".{secrets.token_hex(4)}.parcial").as_posix()
+    with fs.open(parcial, "wb") as f, pq.ParquetWriter(f, tabla.schema) as w:
+        if len(tabla): w.write_table(tabla)  # datasets no sabe leer un grupo de filas sin ninguna; un archivo sin grupos, sí
     fs.mv(parcial, p)
 
 _ESQUEMA = pa.schema([("id", pa.string()), ("caption", pa.string()), *((c, pa.list_(pa.float32(), DIMENSION)) for c in ("clip", "clap"))])
@@ -246,7 +304,9 @@ class Extractor:
 
     def _abrir(self, fila: dict):
         "La imagen, o `None` si no se piden. Lanza `ValueError` u `OSError` si la fila no sirve."
+        if "error" in fila: raise ValueError(fila["error"])
         if not isinstance(fila["caption"], str) or not fila["caption"].strip(): raise ValueError("no tiene descripción")
+        if any("\ud800" <= c <= "\udfff" for c in fila["caption"]): raise ValueError("su descripción no es Unicode válido")
         if not self.imagenes: return None
         if fila["imagen"] is None: raise ValueError("no tiene imagen")
         return abrir_imagen(fila["imagen"])
@@ -256,7 +316,9 @@ class Extractor:
         buenas, abiertas, malas = [], [], []
         for f in filas:
             try: abiertas.append(self._abrir(f)); buenas.append(f)
-            except (ValueError, OSError) as e: malas.append(dict(id=f["id"], caption=str(f["caption"]), error=str(e)))
+            except (ValueError, OSError) as e:
+                texto = str(f["caption"]).encode("utf-8", "replace").decode()
+                malas.append(dict(id=f["id"], caption=texto, error=str(e)))
         textos = [f["caption"] for f in buenas]
         datos = dict(id=[f["id"] for f in buenas], caption=textos, clip=_columna(self.clip.texto(textos)), clap=_columna(self.clap.texto(textos)))
         if self.imagenes: datos["clip_imagen"] = _columna(self.clip.imagen(abiertas))
@@ -264,11 +326,11 @@ class Extractor:
 
     def extraer(self, t: dict, de_cada: int = 512) -> dict:
         "Extrae un trozo y lo escribe; en memoria, imágenes de `de_cada` filas a lo sumo."
-        filas, errores, tablas = leer_trozo(t, *self.columnas), [], []
+        filas, errores, tablas = leer_trozo(t, *self.columnas), [], [self._codificar([])[0]]  # un trozo sin filas buenas también es una tabla
         for i in range(0, len(filas), de_cada):
             tabla, malas = self._codificar(filas[i:i + de_cada]); tablas.append(tabla); errores += malas
         if errores: escribir_parquet(pa.Table.from_pylist(errores, _ESQUEMA_ERRORES), f"{self.destino}/errores/{t['nombre']}.parquet")
-        if tablas: escribir_parquet(pa.concat_tables(tablas), f"{self.destino}/filas/{t['nombre']}.parquet")
+        escribir_parquet(pa.concat_tables(tablas), f"{self.destino}/filas/{t['nombre']}.parquet")
         return dict(nombre=t["nombre"], filas=sum(map(len, tablas)), errores=len(errores))
 
     def __call__(self, lote: dict) -> dict:
@@ -281,7 +343,7 @@ def _faltan(origen, destino: str, parte: int, ajustes: dict) -> list[dict]:
     fs, raiz = url_to_fs(destino)
     dicho, archivo = json.dumps(dict(origen=str(origen), parte=parte, **ajustes), ensure_ascii=False, default=str, sort_keys=True), f"{raiz}/extraccion.json"
     if fs.exists(archivo) and fs.cat_file(archivo).decode() != dicho: raise ValueError(f"En «{destino}» hay una extracción empezada con otros datos u otro perfil: siga con los mismos, o use otra carpeta.")
-    todos = trozos(origen, parte)
+    todos = trozos(origen, parte, ajustes["texto"])
     fs.makedirs(f"{raiz}/filas", exist_ok=True); fs.pipe_file(archivo, dicho.encode())
     fs.invalidate_cache()
     hechos = {Path(f).name for f in fs.ls(f"{raiz}/filas", detail=False)}
@@ -315,6 +377,10 @@ def extraer_a_escala(
     return datos.map_batches(Extractor, fn_constructor_kwargs=crear, batch_size=1, concurrency=min(trabajadores, len(faltan)), num_gpus=gpus or None).take_all()
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0012
+def _filas_de(fs, archivo: str) -> int:
+    "Cuántas filas dice tener un Parquet."
+    with fs.open(archivo, "rb") as f: return pq.read_metadata(f).num_rows
+
 def abrir_extraccion(
     destino: str | Path,   # de `extraer_a_escala`
     que: str = "filas",    # o `errores`
@@ -322,15 +388,22 @@ def abrir_extraccion(
     "Abre lo extraído, proyectado en memoria. Lanza `FileNotFoundError` si no hay nada."
     fs, raiz = url_to_fs(f"{destino}/{que}")
     archivos = sorted(f for f in fs.glob(f"{raiz}/*.parquet")) if fs.isdir(raiz) else []
+    if not archivos and que == "errores" and fs.exists(f"{fs._strip_protocol(str(destino))}/extraccion.json"):
+        return Dataset(_ESQUEMA_ERRORES.empty_table())  # ninguno
     if not archivos: raise FileNotFoundError(f"En «{destino}/{que}» no hay nada extraído.")
+    if not any(_filas_de(fs, f) for f in archivos):  # datasets no abre una tabla sin filas
+        with fs.open(archivos[0], "rb") as f: return Dataset(pq.read_schema(f).empty_table())
     return Dataset.from_parquet([fs.unstrip_protocol(f) for f in archivos] if "file" not in fs.protocol else archivos)
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0017
-def _corriente(archivos: list[str], salta: int, semilla: int, tampon: int):
+def _parejas(archivos: list[str]):
     "Parejas `(clip, clap)` de unos Parquet, sin cargarlos."
     from datasets import load_dataset
-    d = load_dataset("parquet", data_files=archivos, split="train", streaming=True).select_columns(["clip", "clap"])
-    return d.skip(salta).shuffle(seed=semilla, buffer_size=tampon).with_format("torch")
+    return load_dataset("parquet", data_files=archivos, split="train", streaming=True).select_columns(["clip", "clap"])
+
+def _corriente(archivos: list[str], salta: int, semilla: int, tampon: int):
+    "Las de entrenar, barajadas."
+    return _parejas(archivos).skip(salta).shuffle(seed=semilla, buffer_size=tampon).with_format("torch")
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0117
 def entrenar_en_corriente(
@@ -346,10 +419,15 @@ def entrenar_en_corriente(
 ) -> float:                       # coseno de validación
     "Entrena un Traductor leyendo las parejas según hacen falta; con `accelerate launch`, en varios procesos."
     from accelerate import Accelerator
-    from datasets import load_dataset
     from img2audio.traductor import Traductor, perdida_coseno
+    for que, valor in dict(epocas=epocas, batch_size=batch_size, validar=validar, tampon=tampon).items():
+        if valor < 1: raise ValueError(f"{que} debe ser al menos 1, y es {valor}.")
+    if not archivos: raise ValueError("No hay ningún Parquet con que entrenar.")
     acelerador, archivos = Accelerator(cpu=not torch.cuda.is_available()), [str(a) for a in archivos]
-    primeras = next(load_dataset("parquet", data_files=archivos, split="train", streaming=True).select_columns(["clip", "clap"]).with_format("torch").iter(validar))
+    primeras = next(_parejas(archivos).with_format("torch").iter(validar), None)
+    if primeras is None: raise ValueError("No hay ninguna pareja con que entrenar: las tablas están vacías.")
+    if next(iter(_parejas(archivos).skip(validar)), None) is None:
+        raise ValueError(f"Tras apartar {validar} parejas para validar no queda ninguna con que entrenar: baje validar.")
     torch.manual_seed(semilla)
     red = Traductor(oculta, DIMENSION); red.centro.copy_(F.normalize(primeras["clip"], dim=1).mean(0))
     corriente = torch.utils.data.DataLoader(_corriente(archivos, validar, semilla, tampon), batch_size)
