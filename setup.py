@@ -37,7 +37,7 @@ setuptools.setup(
     package_data={cfg['lib_name']: ['pesos/**', 'dibujos/**', 'fotos/**']},
     include_package_data=False,
     install_requires=shlex.split(cfg.get('requirements', '')),
-    extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in ('app', 'dev', 'escala', 'oido')},
+    extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in ('app', 'dev', 'escala', 'imagenes', 'oido')},
     python_requires=f">={cfg['min_python']}",
     long_description=leeme.read_text(encoding='utf-8') if leeme.exists() else cfg['description'],
     long_description_content_type='text/markdown',

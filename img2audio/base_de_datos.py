@@ -7,7 +7,7 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'WIT', 'EXTENSIONES_IMAGEN', 'LIBRES', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA',
            'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS',
            'SUMAS_FOTOS', 'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES',
-           'MAX_LECTURAS', 'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps',
+           'MAX_LECTURAS', 'MAX_JPEG', 'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps',
            'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'es_del_sistema', 'partir_nombre',
            'cargar_imagenes', 'cargar_esc10', 'cargar_esc50', 'cargar_sonidos', 'SonidoInvalido', 'leer_audio',
            'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini', 'cargar_dibujos', 'escena',
@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 import datasets
 from datasets import Dataset
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps, UnidentifiedImageError, features
 
 # %% ../nbs/00_base_de_datos.ipynb #b57854a6
 CONCEPTOS = dict(  # clase de ESC-10 -> nombre en español
@@ -641,6 +641,7 @@ class ImagenInvalida(ValueError):
 
 def _es_emoji(texto: str) -> bool:
     "¿Es `texto` un emoji (quizá compuesto) y no una ruta?"
+    texto = re.sub("[0-9#*]\ufe0f?\u20e3|[^\\w\\s./\\\\]\ufe0f|ℹ\ufe0f?", "★", texto)  # teclas, y signos que se piden como dibujo
     return 0 < len(texto) <= 12 and any(unicodedata.category(c) == "So" for c in texto) and not any(c.isalnum() or c in "./\\" for c in texto)
 
 # %% ../nbs/00_base_de_datos.ipynb #932ddfde
@@ -762,6 +763,7 @@ def _descargar_imagen(
 # %% ../nbs/00_base_de_datos.ipynb #a7c1e015
 TIPOS_IMAGEN = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")  # los que se abren, y ninguno más: el de EPS, por ejemplo, llama a otro programa
 MAX_PIXELES, MAX_LECTURAS = 25_000_000, 100_000  # los de una imagen; los pasos que se le dejan dar a quien la lee
+MAX_JPEG = 250_000_000  # los de un JPEG, que se abre reducido
 
 class _Lectura(io.BytesIO):
     "Los bytes de una imagen, que se dejan leer un número de veces: 20 MiB hechos de trozos vacíos darían trabajo para rato."
@@ -775,35 +777,159 @@ class _Lectura(io.BytesIO):
         if self.quedan < 0: raise ImagenInvalida("está hecha de demasiados trozos")
         return trozo
 
+# %% ../nbs/00_base_de_datos.ipynb #a7c1e021
+_ADORNOS_PNG = {b"iCCP", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"pHYs", b"sPLT", b"hIST"}  # no cambian los píxeles
+
+def _png_sin_adornos(datos: bytes) -> bytes:
+    "Un PNG sin sus textos ni su perfil de color: lo que les pase no es cosa de la imagen."
+    quedan, i = [datos[:8]], 8
+    for _ in range(MAX_LECTURAS):
+        tipo, fin = datos[i + 4:i + 8], i + 12 + int.from_bytes(datos[i:i + 4])
+        if len(tipo) < 4 or tipo == b"IEND": return b"".join([*quedan, datos[i:]])
+        if tipo not in _ADORNOS_PNG: quedan.append(datos[i:fin])
+        i = fin
+    raise ImagenInvalida("está hecha de demasiados trozos")
+
+def _segmentos_jpeg(datos: bytes):
+    "Los segmentos de un JPEG: `(marca, principio, fin)`. El de un barrido (0xDA) llega hasta la marca siguiente."
+    i, sigue = 2, re.compile(b"\xff[^\0\xff\xd0-\xd7]")
+    for _ in range(MAX_LECTURAS):
+        if i + 2 > len(datos) or datos[i] != 0xFF: return
+        marca, fin = datos[i + 1], i + 2 + int.from_bytes(datos[i + 2:i + 4])
+        if marca == 0xD9: return (yield marca, i, i + 2)
+        if marca == 0xFF: fin = i + 1  # relleno
+        elif marca == 0xDA: fin = m.start() if (m := sigue.search(datos, fin)) else len(datos)
+        yield marca, i, fin
+        i = fin
+    raise ImagenInvalida("está hecha de demasiados trozos")
+
+def _jpeg_sin_adornos(datos: bytes, segmentos: list[tuple[int, int, int]]) -> bytes:
+    "Un JPEG sin comentarios ni más aplicaciones que JFIF, Exif y Adobe, que dicen cómo se ve."
+    se_ve = (b"\xff\xe0", b"\xff\xe1", b"\xff\xee")
+    adornos = [(i, f) for marca, i, f in segmentos if (0xE0 <= marca <= 0xEF or marca == 0xFE) and datos[i:i + 2] not in se_ve]
+    cortes = [0, *(x for tramo in adornos for x in tramo), len(datos)]
+    return b"".join(datos[a:b] for a, b in zip(cortes[::2], cortes[1::2]))
+
+def _barridos_enteros(datos: bytes, segmentos: list[tuple[int, int, int]]) -> bool:
+    "¿Hay un barrido que acabe cada coeficiente de cada componente? A un JPEG progresivo cortado entre dos, no."
+    faltan = {}
+    for marca, i, _ in segmentos:
+        if 0xC0 <= marca <= 0xC2: faltan = {datos[i + 10 + 3*k]: set(range(64)) for k in range(datos[i + 9])}
+        if marca != 0xDA: continue
+        n = datos[i + 4]
+        desde, hasta, precision = datos[i + 5 + 2*n:i + 8 + 2*n]
+        if precision & 15 == 0:  # hasta el último bit
+            for k in range(n): faltan.get(datos[i + 5 + 2*k], set()).difference_update(range(desde, hasta + 1))
+    return bool(faltan) and not any(faltan.values())
+
+def _reinicios_justos(datos: bytes, segmentos: list[tuple[int, int, int]]) -> bool:
+    "¿Están todas las marcas de reinicio del último barrido? Donde falta una, libjpeg pone gris sin decirlo."
+    cada, i = 0, 0
+    for marca, donde, hasta in segmentos:
+        if marca == 0xDD: cada = int.from_bytes(datos[donde + 4:donde + 6])
+        if 0xC0 <= marca <= 0xC2: i = donde
+        if marca == 0xDA: desde, fin = donde, hasta
+    if not cada: return True
+    alto, ancho = int.from_bytes(datos[i + 5:i + 7]), int.from_bytes(datos[i + 7:i + 9])
+    factores = {datos[k]: divmod(datos[k + 1], 16) for k in range(i + 10, i + 10 + 3*datos[i + 9], 3)}  # horizontal y vertical
+    mayor_h, mayor_v = (max(f[eje] for f in factores.values()) for eje in (0, 1))
+    h, v = factores[datos[desde + 5]] if datos[desde + 4] == 1 else (1, 1)  # un barrido de un solo componente va por bloques de 8 × 8
+    if datos[desde + 4] == 1: ancho, alto, mayor_h, mayor_v = -(-ancho*h//mayor_h), -(-alto*v//mayor_v), 1, 1
+    bloques = -(-ancho//(8*mayor_h))*-(-alto//(8*mayor_v))
+    return len(re.findall(b"\xff[\xd0-\xd7]", datos[desde:fin])) == -(-bloques//cada) - 1
+
+def _jpeg(datos: bytes) -> Image.Image:
+    "La imagen de un JPEG, sin cargar. El que no dice dónde acaba se abre si está entero, con un aviso."
+    from PIL.JpegImagePlugin import JpegImageFile
+    segmentos = list(_segmentos_jpeg(datos))
+    datos_sin = _jpeg_sin_adornos(datos, segmentos)
+    def abrir(cola=b""):
+        imagen = JpegImageFile(_Lectura(datos_sin + cola))
+        _reducir(imagen)
+        return imagen
+    if not segmentos or segmentos[-1][0] == 0xD9: return abrir()
+    if not (_barridos_enteros(datos, segmentos) and _reinicios_justos(datos, segmentos)): return abrir()  # está cortada, y Pillow lo dirá
+    datos_sin = datos_sin.rstrip(b"\xff")  # media marca
+    vistas = [np.asarray(abrir(relleno + b"\xff\xd9")) for relleno in (b"", b"\x55"*256, b"\xaa"*256)]
+    if not all(np.array_equal(v, vistas[0]) for v in vistas): return abrir()  # lo que falta sí cambia la imagen
+    warnings.warn("A un JPEG le falta la marca de su final; se abre, porque está entero.")
+    return abrir(b"\xff\xd9")
+
+def _reducir(imagen: Image.Image) -> None:
+    "Un JPEG sabe abrirse a la mitad, al cuarto o al octavo: así caben los de los teléfonos. Lanza `ImagenInvalida` si ni así."
+    _comprobar_tamaño(imagen, MAX_JPEG if not imagen.info.get("progressive") else 2*MAX_PIXELES)
+    parte = next(p for p in (1, 2, 4, 8) if imagen.width*imagen.height <= MAX_PIXELES*p*p)
+    if parte > 1: imagen.draft(None, (imagen.width//parte, imagen.height//parte))
+
+def _de_telefono(datos: bytes) -> tuple[str, ...]:
+    "Si unos bytes son AVIF o HEIC, el tipo con que Pillow los abre. Lanza `ImagenInvalida`, y dice qué hacer, si no puede."
+    marcas = {datos[i:i + 4] for i in range(8, min(int.from_bytes(datos[:4]), 64), 4)} if datos[4:8] == b"ftyp" else set()
+    if marcas & {b"avif", b"avis"}:
+        if features.check("avif"): return ("AVIF",)
+        raise ImagenInvalida("es AVIF, y este Pillow no lo abre; actualícelo con pip install -U pillow, o guárdela como JPEG o PNG")
+    if not marcas & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}: return ()
+    try: from pillow_heif import register_heif_opener
+    except ImportError as e:
+        raise ImagenInvalida("es HEIC, el formato de las fotos de algunos teléfonos; instale lo que la abre con "
+                             "pip install 'img2audio[imagenes]', o guárdela como JPEG o PNG") from e
+    register_heif_opener()
+    return ("HEIF",)
+
 # %% ../nbs/00_base_de_datos.ipynb #a7c1e016
 def _decodificar(datos: bytes) -> Image.Image:
     "La imagen que hay en unos bytes; si son varias, la primera. Lanza `ImagenInvalida`, o lo que lance Pillow."
     if len(datos) > MAX_BYTES: raise ImagenInvalida(f"pesa más de {MAX_BYTES >> 20} MiB")
-    abrir = lambda: Image.open(_Lectura(datos), formats=TIPOS_IMAGEN)
-    abrir().verify()  # las sumas de comprobación de un PNG, que load() no mira
-    imagen = abrir()
-    if MAX_PIXELES < imagen.width*imagen.height <= 2*MAX_PIXELES: imagen.draft(None, (imagen.width//2, imagen.height//2))  # un JPEG sabe abrirse a medio tamaño
+    if datos.startswith(b"\xff\xd8\xff"): imagen = _jpeg(datos)
+    else:
+        if datos.startswith(b"\x89PNG\r\n\x1a\n"): datos = _png_sin_adornos(datos)
+        tipos = _de_telefono(datos) or TIPOS_IMAGEN
+        Image.open(_Lectura(datos), formats=tipos).verify()  # las sumas de comprobación de un PNG, que load() no mira
+        imagen = Image.open(_Lectura(datos), formats=tipos)
     _comprobar_tamaño(imagen)
     imagen.load()
     return imagen
 
-def _comprobar_tamaño(imagen: Image.Image) -> None:
+def _comprobar_tamaño(imagen: Image.Image, maximo: int | None = None) -> None:
     "Lanza `ImagenInvalida` si la imagen, o las teselas en que se guarda (etiquetas 322 y 323 de TIFF), son desmedidas."
+    maximo = maximo or MAX_PIXELES
     ancho, alto = imagen.size
     tesela = getattr(imagen, "tag_v2", {}).get(322, 0)*getattr(imagen, "tag_v2", {}).get(323, 0)
     if ancho*alto == 0: raise ImagenInvalida(f"mide {ancho} × {alto}")
-    if max(ancho*alto, tesela) > MAX_PIXELES: raise ImagenInvalida(f"mide {ancho} × {alto} y tiene demasiados píxeles; se abren hasta {MAX_PIXELES//10**6} millones")
+    if max(ancho*alto, tesela) > maximo:
+        raise ImagenInvalida(f"mide {ancho} × {alto} y tiene demasiados píxeles; se abren hasta {maximo//10**6} millones: redúzcala")
 
 # %% ../nbs/00_base_de_datos.ipynb #a7c1e017
+def _a_8_bits(imagen: Image.Image) -> Image.Image:
+    "Un gris de 16 bits, a 8; `convert()` recortaría a 255. El que no pasa de 12 bits (o de 10, o de 8) los llevaba dentro de 16."
+    m = np.asarray(imagen)
+    bits = next(b for b in (8, 10, 12, 16) if m.max() < 2**b)
+    return Image.fromarray((m >> (bits - 8)).astype(np.uint8))
+
+def _papel(imagen: Image.Image) -> str:
+    "Sobre qué se ve un dibujo RGBA: blanco, o negro si lo que se ve de él es blanco."
+    se_ve = imagen.getchannel("A").point([255*(a >= 32) for a in range(256)])
+    oscuro = ImageChops.darker(ImageChops.darker(*imagen.split()[:2]), imagen.getchannel("B"))  # lo menos blanco de los tres canales
+    cuenta = oscuro.histogram(mask=se_ve)
+    return "black" if sum(cuenta[:225]) < .02*sum(cuenta) else "white"
+
+def _derecha(imagen: Image.Image) -> Image.Image:
+    "Como diga su EXIF que hay que ponerla; si el EXIF no se entiende, como está."
+    try: return ImageOps.exif_transpose(imagen)
+    except Exception: return imagen  # Pillow tropieza con él de muchas maneras, y la imagen ya está cargada
+
 def _a_rgb(imagen: Image.Image) -> Image.Image:
-    "Una imagen cualquiera, a RGB de 8 bits: derecha, como diga su EXIF, y lo transparente sobre blanco."
+    "Una imagen cualquiera, a RGB de 8 bits: derecha, y lo transparente sobre un papel en que se vea."
     _comprobar_tamaño(imagen)
-    imagen = ImageOps.exif_transpose(imagen)
-    if imagen.mode.startswith("I;16"): imagen = Image.fromarray((np.asarray(imagen) >> 8).astype(np.uint8))  # convert() recortaría a 255
+    imagen.load()
+    imagen = _derecha(imagen)
+    if imagen.mode.startswith("I;16"): imagen = _a_8_bits(imagen)
     if imagen.mode in ("I", "F"): raise ImagenInvalida("tiene 32 bits por píxel y no se sabe su escala; guárdela con 8 o 16")
     if not imagen.has_transparency_data: return imagen.convert("RGB")
     imagen = imagen.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", imagen.size, "white"), imagen).convert("RGB")
+    colores = imagen.convert("RGB")
+    nada = imagen.getchannel("A").getextrema() == (0, 0)
+    if nada and any(a != b for a, b in colores.getextrema()): return colores  # lo borra todo: no era una transparencia
+    return Image.alpha_composite(Image.new("RGBA", imagen.size, _papel(imagen)), imagen).convert("RGB")
 
 # %% ../nbs/00_base_de_datos.ipynb #a6d0e001
 def _de_matriz(
@@ -829,7 +955,7 @@ def _de_matriz(
 def abrir_imagen(
     fuente,                            # ruta, URL http(s), emoji, bytes, imagen de Pillow, matriz de numpy `(alto, ancho, 3)` o tensor `(3, alto, ancho)`
     permitir_red_local: bool = False,  # abrir también direcciones de esta máquina y de su red
-) -> Image.Image:                      # RGB; lo transparente, sobre blanco
+) -> Image.Image:                      # RGB; lo transparente, sobre blanco, o sobre negro si no se vería
     "Abre cualquier imagen. Lanza `FileNotFoundError` si la ruta no existe, e `ImagenInvalida` si no es una imagen que se pueda abrir entera."
     en_memoria = (bytes, Image.Image, np.ndarray, torch.Tensor)
     nombre = "lo recibido" if isinstance(fuente, en_memoria) else f"«{_corto(fuente)}»"

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PIEZAS', 'MINI', 'CACHE', 'PERFILES', 'DIMENSION', 'MAX_FICHAS', 'Perfil', 'cargar_perfil', 'carga_en_claro',
-           'normalizador_mini', 'cargar_tokenizer', 'TextoAjeno', 'tokenizar', 'sin_barras', 'CodificadorCLIP',
-           'onda_valida', 'ondas_validas', 'CodificadorCLAP', 'comprobar_vectores', 'leer_embeddings', 'matriz',
-           'extraer_embeddings', 'guardar_txt', 'leer_txt', 'brecha_modal']
+           'normalizador_mini', 'cargar_tokenizer', 'TextoAjeno', 'tokenizar', 'sin_barras', 'dispositivo_valido',
+           'CodificadorCLIP', 'onda_valida', 'ondas_validas', 'CodificadorCLAP', 'comprobar_vectores',
+           'leer_embeddings', 'matriz', 'extraer_embeddings', 'guardar_txt', 'leer_txt', 'brecha_modal']
 
 # %% ../nbs/01_embeddings.ipynb #d4505c8b
 import contextlib, hashlib, json, os, shutil, unicodedata, warnings
@@ -54,7 +54,10 @@ def cargar_perfil(
     "El perfil pedido, descargado si hace falta. Lanza `ValueError` si no existe, y `OSError` (`ModeloNoDisponible`) si no se puede descargar o sus pesos no están en safetensors."
     if isinstance(perfil, Perfil): p = perfil
     elif perfil in PERFILES: p = PERFILES[perfil]
-    elif Path(perfil).is_dir(): p = Perfil(Path(perfil).name, *(str(Path(perfil)/m) for m in PIEZAS))
+    elif Path(perfil).is_dir():
+        p = Perfil(Path(perfil).name, *(str(Path(perfil)/m) for m in PIEZAS))
+        if faltan := [m for m in PIEZAS[:3] if not (Path(perfil)/m).is_dir()]:
+            raise ValueError(f"A la carpeta «{perfil}» le falta {', '.join(faltan)} para ser un perfil: hacen falta {', '.join(PIEZAS[:3])}.")
     else: raise ValueError(f"No hay ningún perfil «{perfil}»; los hay: {', '.join(PERFILES)}.")
     hacen_falta = [getattr(p, m) for m in (PIEZAS if con_traductor else PIEZAS[:3])]
     if all(Path(r).is_dir() for r in hacen_falta) and not (Path(p.audioldm)/"text_encoder").is_dir(): return _sin_pickle(p, hacen_falta)
@@ -183,6 +186,18 @@ def sin_barras() -> None:
     from transformers.utils import logging
     logging.disable_progress_bar(); logging.set_verbosity_error(); datasets.disable_progress_bars()
 
+def dispositivo_valido(
+    dispositivo: str | torch.device,
+) -> torch.device:
+    "Dónde van los modelos. Lanza `ValueError` si este equipo no tiene ese dispositivo, o si ahí no se calcula."
+    try:
+        d = torch.device(dispositivo)
+        torch.ones(1, device=d).sum().item()  # en `meta` no hay números que leer
+    except Exception as e:  # torch lo dice de muchas maneras, según lo que falte
+        hay = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+        raise ValueError(f"Aquí no se puede usar el dispositivo «{dispositivo}»; se puede: {', '.join(hay)}.") from e
+    return d
+
 def _imagenes_validas(imagenes) -> list:
     "La lista de imágenes. Lanza `TypeError`, y dice cuál no vale."
     clases = (str, Path, bytes, Image.Image, np.ndarray, torch.Tensor)
@@ -201,7 +216,7 @@ class CodificadorCLIP:
     ):
         from transformers import CLIPImageProcessorPil, CLIPModel
         sin_barras()
-        p = cargar_perfil(perfil)
+        p, dispositivo = cargar_perfil(perfil), dispositivo_valido(dispositivo)
         with carga_en_claro(p):
             self.modelo = CLIPModel.from_pretrained(p.clip, dtype=torch.float32, use_safetensors=True).eval().to(dispositivo)
             self.tokenizer, self.procesador = cargar_tokenizer(p.clip), CLIPImageProcessorPil.from_pretrained(p.clip)
@@ -272,7 +287,7 @@ class CodificadorCLAP:
         from transformers import ClapFeatureExtractor, ClapModel
         if checkpoint is not None: raise ValueError("El archivo de pesos (checkpoint) es para backend=\"laion\"; aquí los pesos son los de un perfil.")
         sin_barras()
-        p = cargar_perfil(perfil)
+        p, dispositivo = cargar_perfil(perfil), dispositivo_valido(dispositivo)
         with carga_en_claro(p):
             self.modelo = ClapModel.from_pretrained(p.clap, dtype=torch.float32, use_safetensors=True).eval().to(dispositivo)
             self.tokenizer, self.extractor = cargar_tokenizer(p.clap), ClapFeatureExtractor.from_pretrained(p.clap)
@@ -372,12 +387,11 @@ def _con_tensores(tabla: Dataset) -> Dataset:
 def matriz(
     tabla: Dataset,   # de `leer_embeddings`, o de `load_from_disk`
     columna: str,     # `clip` o `clap`
-) -> torch.Tensor:    # `(n, d)`
+) -> torch.Tensor:    # `(n, d)` float32, aunque la tabla sea de float64
     "Una columna de embeddings entera, de los bytes de Arrow a un tensor, sin pasar por Python. Lanza `ValueError` si sus vectores no son todos igual de largos."
     vectores = tabla.with_format("arrow")[:][columna]
     if len(largos := pc.list_value_length(vectores).unique()) != 1: raise ValueError(f"Los vectores de «{columna}» no son todos igual de largos: los hay de {sorted(largos.to_pylist())[:5]}.")
-    return torch.from_numpy(np.concatenate([t.flatten().to_numpy() for t in vectores.chunks])).view(len(tabla), -1)
-
+    return torch.from_numpy(np.concatenate([t.flatten().to_numpy() for t in vectores.chunks])).float().view(len(tabla), -1)
 
 # %% ../nbs/01_embeddings.ipynb #8cf11ece
 def extraer_embeddings(

@@ -11,6 +11,8 @@ __all__ = ['CORTES', 'LEER', 'parte_de', 'ruta_parte', 'extraer_parte', 'guardar
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch.nn.functional as F
 from datasets import Dataset
 from fastcore.script import call_parse, store_true
@@ -145,8 +147,6 @@ def principal(
 import hashlib, io, json, re, secrets, tarfile
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from fsspec.core import url_to_fs
 from tqdm.auto import tqdm

@@ -121,3 +121,19 @@ def test_lista_de_fotos():
     lista = bd.pd.read_csv(bd.PAQUETE/"fotos"/"publicas.csv")
     assert set(lista.fuente) == set(bd.FOTOS_PUBLICAS) and set(lista.clase) <= set(bd.CLASES) and not lista.ruta.duplicated().any()
     assert {(p, n > 100) for p, n in lista.particion.value_counts().items()} == {("train", True), ("test", True)}
+
+
+def test_log_mel_contra_librosa():
+    "De magnitud, no de potencia; y los mismos filtros, ventana y márgenes."
+    import librosa
+    import torch
+    onda = (np.random.default_rng(0).normal(0, .1, 16_000)*np.linspace(0, 1, 16_000)).astype(np.float32)
+    onda += np.sin(2*np.pi*1000*np.arange(16_000)/16_000).astype(np.float32)*.3
+    margen = (bd.VENTANA - bd.SALTO)//2
+    debe = librosa.feature.melspectrogram(
+        y=np.pad(onda, margen, mode='reflect'), sr=16_000, n_fft=bd.VENTANA, hop_length=bd.SALTO, center=False, power=1, n_mels=bd.BANDAS, fmin=0, fmax=8000)
+    mel = bd.log_mel(torch.from_numpy(onda))
+    assert mel.shape == (100, 64)
+    assert np.allclose(mel.numpy(), np.log(np.maximum(debe, bd.SUELO)).T, atol=1e-3)
+    assert np.allclose(bd.log_mel(torch.from_numpy(2*onda)) - mel, np.log(2), atol=1e-2)  # el doble de amplitud, ln 2 más
+    assert np.allclose(bd.log_mel(torch.zeros(16_000)), np.log(1e-5), atol=1e-3)  # el silencio, en el suelo

@@ -147,8 +147,7 @@ def bombas() -> dict[str, bytes]:
         'bmp de 2³¹ - 1': bmp(2**31 - 1, 1, 0, b''), 'bmp de 40000 × 40000': bmp(40_000, 40_000, 1, b'\0\1'), 'jpeg de 65500 × 65500': bytes(grande), 'webp de 16383 × 16383': lienzo(16_383), 'webp de 12000 × 12000': lienzo(12_000),
         'tiff de 60000 × 60000': tiff({256: 60_000, 257: 60_000, 279: 64}, bytes(64)), 'tiff con tesela de 256 MiB': tiff({259: 8, 322: 16384, 323: 16384, 325: len(giga)}, giga),
         'png de trozos vacíos': png(8, 8, trozo_png(b'aaAa')*(30*MIB//12)), 'png de textos': png(8, 8, trozo_png(b'tEXt', b'a\0')*(mucho//14)),
-        'png de datos vacíos': png_sano[:33] + trozo_png(b'IDAT')*(mucho//12) + png_sano[33:], 'png con perfil inflado': png(8, 8, trozo_png(b'iCCP', b'a\0\0' + zlib.compress(bytes(64*MIB)))),
-        'png con textos inflados': png(8, 8, trozo_png(b'zTXt', b'a\0\0' + zlib.compress(bytes(MIB)))*5000),
+        'png de datos vacíos': png_sano[:33] + trozo_png(b'IDAT')*(mucho//12) + png_sano[33:],
         'jpeg de comentarios vacíos': jpeg[:2] + b'\xff\xfe\0\2'*(mucho//4) + jpeg[2:], 'jpeg de relleno': jpeg[:2] + b'\xff'*mucho + jpeg[2:], 'jpeg de mil barridos': jpeg_de_barridos(5000, 5000, 1000),
         'gif de extensiones vacías': gif[:coma] + b'!\1\0'*(mucho//3) + gif[coma:], 'gif de comentarios de una letra': gif[:coma] + b'!\xfe' + b'\1a'*(mucho//2) + b'\0' + gif[coma:],
         'gif de ceros': gif[:coma] + bytes(mucho) + gif[coma:], 'bmp de tramos de un píxel': bmp(5000, 5000, 1, b'\1\5'*(mucho//2)), 'bmp de saltos': bmp(5000, 5000, 1, b'\0\2\0\0'*(mucho//4)),
@@ -189,6 +188,9 @@ def test_dos_segundos_y_512_mib(tmp_path, apuntar):
         'tiff de 25 Mpx': (guardar(Image.new('RGB', cuadrada), 'TIFF', compression='tiff_lzw'), cuadrada),
         'jpeg de 25 Mpx, girado': (guardar(Image.new('RGB', (6250, 4000)), 'JPEG', exif=exif(6)), (4000, 6250)), 'jpeg de 91 barridos': (jpeg_de_barridos(*cuadrada, 90), cuadrada),
         'jpeg progresivo de 49 Mpx, a la mitad': (guardar(Image.new('CMYK', (7000, 7000)), 'JPEG', progressive=True), (3500, 3500)),
+        'png con perfil inflado': (png(8, 8, trozo_png(b'iCCP', b'a\0\0' + zlib.compress(bytes(64*MIB)))), (8, 8)),  # se abre sin él
+        'png con textos inflados': (png(8, 8, trozo_png(b'zTXt', b'a\0\0' + zlib.compress(bytes(MIB)))*5000), (8, 8)),
+        'jpeg de 200 Mpx, al cuarto': (guardar(Image.new('L', (16_320, 12_240)), 'JPEG'), (4080, 3060)),
         'png de 50000 × 1': (png(50_000, 1), (50_000, 1)), 'png de 1 × 50000': (png(1, 50_000), (1, 50_000))}
     for i, d in enumerate([*malas.values(), *(d for d, _ in mayores.values())]): (tmp_path/f'{i:03}.bin').write_bytes(d)
     entorno = {**os.environ, 'HF_HUB_OFFLINE': '1', 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(Path(bd.__file__).parents[1])}

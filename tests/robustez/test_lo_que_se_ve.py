@@ -1,0 +1,192 @@
+"Lo que vería una persona es lo que ve el modelo: los adornos de un archivo no son la imagen, ni su transparencia un capricho."
+import builtins
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, PngImagePlugin, features
+
+from imagenes import dibujo, exif, guardar, png, trozo_png
+from img2audio import base_de_datos as bd
+from img2audio.base_de_datos import ImagenInvalida, abrir_imagen
+
+MIB = 2**20
+PNG, JPEG = guardar(dibujo(), 'PNG'), guardar(dibujo(), 'JPEG')
+
+
+def abrir(datos) -> np.ndarray:
+    "Los píxeles; ningún aviso."
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        return np.asarray(abrir_imagen(datos))
+
+
+def con_trozos(*trozos: bytes) -> bytes: return PNG[:33] + b''.join(trozos) + PNG[33:]
+
+
+def segmento(marca: int, datos: bytes) -> bytes: return b'\xff' + bytes([marca]) + struct.pack('>H', len(datos) + 2) + datos
+
+
+MUCHO = b'a'*(2*MIB)
+ADORNOS_PNG = {
+    'texto largo': trozo_png(b'tEXt', b'prompt\0' + MUCHO), 'texto comprimido': trozo_png(b'zTXt', b'prompt\0\0' + zlib.compress(MUCHO)),
+    'texto Unicode': trozo_png(b'iTXt', b'workflow\0\1\0\0\0' + zlib.compress(MUCHO)), 'perfil largo': trozo_png(b'iCCP', b'p\0\0' + zlib.compress(MUCHO)),
+    'perfil inflado': trozo_png(b'iCCP', b'p\0\0' + zlib.compress(bytes(64*MIB))), 'textos inflados': trozo_png(b'zTXt', b'a\0\0' + zlib.compress(bytes(MIB)))*5000,
+    'perfil roto': trozo_png(b'iCCP', b'p\0\0no es zlib'), 'texto roto': trozo_png(b'zTXt', b''), 'suma mala': trozo_png(b'tEXt', b'a\0b')[:-4] + b'mala',
+    'fecha rota': trozo_png(b'tIME', b'x'), 'densidad rota': trozo_png(b'pHYs', b''), 'paleta sugerida': trozo_png(b'sPLT', b'')}
+ADORNOS_JPEG = {
+    'perfil roto': segmento(0xE2, b'ICC_PROFILE\0\1\1no lo es'), 'perfil a medias': segmento(0xE2, b'ICC_PROFILE\0\1\x09' + b'x'*60_000), 'MPF roto': segmento(0xE2, b'MPF\0basura'),
+    'Photoshop roto': segmento(0xED, b'Photoshop 3.0\0' + b'8BIM\x04\x04\xff\xff\xff\xff\xff'), 'XMP roto': segmento(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x'),
+    'EXIF roto': segmento(0xE1, b'Exif\0\0II*\0\xff\xff\xff\xff'), 'EXIF de basura': segmento(0xE1, b'Exif\0\0' + bytes(range(256))), 'comentario': segmento(0xFE, b'\xff'*60_000)}
+
+
+@pytest.mark.parametrize('caso', ADORNOS_PNG)
+def test_adornos_de_un_png(caso, apuntar):
+    assert np.array_equal(abrir(con_trozos(ADORNOS_PNG[caso])), abrir(PNG))
+    apuntar()
+
+
+@pytest.mark.parametrize('caso', ADORNOS_JPEG)
+def test_adornos_de_un_jpeg(caso, apuntar):
+    assert np.array_equal(abrir(JPEG[:2] + ADORNOS_JPEG[caso] + JPEG[2:]), abrir(JPEG))
+    apuntar()
+
+
+def test_lo_que_si_es_la_imagen_se_comprueba():
+    "Una suma mala en los píxeles, la paleta o la transparencia sigue siendo un daño; y el giro del EXIF se respeta."
+    paleta = guardar(dibujo('P'), 'PNG', transparency=3)
+    for tipo in (b'IDAT', b'PLTE', b'tRNS'):
+        i = paleta.index(tipo) + 6
+        with pytest.raises(ImagenInvalida): abrir(paleta[:i] + bytes([paleta[i] ^ 1]) + paleta[i + 1:])
+    info = PngImagePlugin.PngInfo()
+    info.add_text('prompt', 'a'*(2*MIB))
+    for datos in (guardar(dibujo(), 'PNG', exif=exif(6), pnginfo=info), guardar(dibujo(), 'JPEG', exif=exif(6), comment='x'*2000)):
+        assert abrir(datos).shape == (23, 17, 3)
+
+
+# --- Transparencias ---
+
+def bmp_de_32_bits(rgba: np.ndarray) -> bytes:
+    "Un BMP V5 con canal alfa."
+    alto, ancho = rgba.shape[:2]
+    pixeles = rgba[::-1, :, [2, 1, 0, 3]].tobytes()
+    cabecera = struct.pack('<IiiHHIIiiII', 124, ancho, alto, 1, 32, 3, len(pixeles), 0, 0, 0, 0) + struct.pack('<4I', 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    cabecera += b'BGRs' + bytes(124 - len(cabecera) - 4)
+    return b'BM' + struct.pack('<IHHI', 14 + 124 + len(pixeles), 0, 0, 14 + 124) + cabecera + pixeles
+
+
+def test_alfa_cero_en_todas_partes(apuntar):
+    "No borra la imagen: se ignora. Donde de verdad no hay nada, papel en blanco."
+    color = np.asarray(dibujo())
+    rgba = np.dstack([color, np.zeros(color.shape[:2], np.uint8)])
+    for datos in (bmp_de_32_bits(rgba), guardar(Image.fromarray(rgba), 'PNG'), guardar(Image.fromarray(rgba), 'TIFF'), Image.fromarray(rgba), rgba):
+        assert np.array_equal(abrir(datos), color)
+        apuntar()
+    assert (abrir(guardar(Image.new('RGBA', (9, 9), (7, 7, 7, 0)), 'PNG')) == 255).all()
+    rgba[0, 0, 3] = 255
+    assert (abrir(rgba)[1:] == 255).all() and np.array_equal(abrir(rgba)[0, 0], color[0, 0])
+
+
+def figura(color, fondo=(0, 0, 0, 0)) -> Image.Image:
+    "Un disco sobre un papel transparente, con el borde suavizado."
+    grande = Image.new('RGBA', (256, 256), fondo)
+    ImageDraw.Draw(grande).ellipse((60, 60, 200, 200), fill=color)
+    return grande.resize((64, 64), Image.LANCZOS)
+
+
+def test_un_dibujo_blanco_se_ve(apuntar):
+    "Sobre papel transparente, el blanco se pone sobre negro; los demás, sobre blanco, como siempre."
+    for color in ((255, 255, 255), (240, 245, 250), (255, 255, 255, 150)):
+        for fondo in ((0, 0, 0, 0), (255, 255, 255, 0)):
+            for formato in ('PNG', 'WEBP', 'TIFF'):
+                vista = abrir(guardar(figura(color, fondo), formato, **(dict(lossless=True) if formato == 'WEBP' else {})))
+                assert vista.std() > 40 and vista[0, 0].max() < 40
+                apuntar()
+    for color in ((0, 0, 0), (200, 30, 30), (255, 220, 0), (170, 170, 170)):
+        assert abrir(guardar(figura(color), 'PNG'))[0, 0].min() == 255
+        apuntar()
+    contorno = figura('white')
+    ImageDraw.Draw(contorno).ellipse((15, 15, 50, 50), outline='black', width=2)
+    assert abrir(guardar(contorno, 'PNG'))[0, 0].min() == 255  # con su contorno ya se ve
+    papeles = [bd._papel(Image.open(d['archivo']).convert('RGBA')) for d in bd.cargar_dibujos()]
+    assert papeles.count('black') <= .01*len(papeles)
+
+
+# --- 12 bits en 16 ---
+
+@pytest.mark.parametrize('bits', [8, 10, 12, 16])
+def test_los_bits_que_lleva(bits, apuntar):
+    rampa = np.linspace(0, 2**bits - 1, 64*64).astype(np.uint16).reshape(64, 64)
+    for formato in ('PNG', 'TIFF'):
+        vista = abrir(guardar(Image.fromarray(rampa), formato))[..., 0]
+        assert np.array_equal(vista, rampa >> (bits - 8)) and vista.max() == 255
+        apuntar()
+
+
+# --- JPEG: sin final, y muy grandes ---
+
+@pytest.mark.parametrize('opciones', [{}, dict(progressive=True), dict(quality=30, subsampling=0), dict(restart_marker_blocks=1), dict(restart_marker_rows=2, subsampling=2)])
+@pytest.mark.parametrize('modo', ['RGB', 'L', 'CMYK'])
+def test_un_jpeg_sin_final(modo, opciones, apuntar):
+    "Si solo le falta la marca, se abre y se avisa; si le falta un trozo, no se abre."
+    entero = guardar(dibujo(modo, (203, 117)), 'JPEG', **opciones)
+    assert entero.endswith(b'\xff\xd9')
+    for cortado in (entero[:-2], entero[:-1]):
+        with pytest.warns(UserWarning, match='le falta la marca de su final'): vista = np.asarray(abrir_imagen(cortado))
+        assert np.array_equal(vista, abrir(entero))
+        apuntar()
+    for k in np.linspace(len(entero)//3, len(entero) - 40, 12).astype(int):
+        with pytest.raises(ImagenInvalida): abrir_imagen(entero[:k])
+        apuntar()
+
+
+def test_un_jpeg_de_muchos_pixeles():
+    "De 25 a 250 millones, reducido: la mitad, el cuarto. Más, o progresivo de más de 50, no."
+    for lados, debe in (((6000, 4000), (6000, 4000)), ((8000, 6000), (4000, 3000)), ((10_000, 7000), (5000, 3500)), ((16_320, 12_240), (4080, 3060))):
+        datos = guardar(Image.new('L', lados, 90), 'JPEG')
+        vista = abrir_imagen(datos)
+        assert vista.size == debe and vista.getpixel((9, 9)) == (90, 90, 90)
+    with pytest.raises(ImagenInvalida, match='demasiados píxeles'): abrir_imagen(guardar(Image.new('L', (20_000, 15_000)), 'JPEG'))
+    with pytest.raises(ImagenInvalida, match='demasiados píxeles'): abrir_imagen(guardar(Image.new('L', (8000, 7000)), 'JPEG', progressive=True))
+    with pytest.raises(ImagenInvalida, match='demasiados píxeles'): abrir_imagen(png(8000, 7000))
+
+
+# --- Teléfonos y emojis ---
+
+def test_heic(monkeypatch):
+    "Se abre con el extra; sin él, se dice qué es y qué hacer."
+    de_verdad = builtins.__import__
+    def sin_heif(nombre, *resto):
+        if nombre == 'pillow_heif': raise ImportError(nombre)
+        return de_verdad(nombre, *resto)
+    for marca, otras in ((b'heic', b'mif1heic'), (b'mif1', b'heicmif1'), (b'msf1', b'hevc')):
+        datos = struct.pack('>I', 16 + len(otras)) + b'ftyp' + marca + bytes(4) + otras + bytes(64)
+        with monkeypatch.context() as m, pytest.raises(ImagenInvalida, match=r'es HEIC.*pip install .img2audio\[imagenes\]'):
+            m.setattr(builtins, '__import__', sin_heif)
+            abrir_imagen(datos)
+    heif = pytest.importorskip('pillow_heif')
+    heif.register_heif_opener()
+    vista = abrir(guardar(dibujo('RGB', (128, 96)), 'HEIF', quality=100))
+    assert np.abs(vista.astype(int) - np.asarray(dibujo('RGB', (128, 96)))).mean() < 12
+
+
+@pytest.mark.skipif(not features.check('avif'), reason='este Pillow no lleva AVIF')
+def test_avif(monkeypatch):
+    datos = guardar(dibujo('RGB', (128, 96)), 'AVIF', quality=100)
+    assert np.abs(abrir(datos).astype(int) - np.asarray(dibujo('RGB', (128, 96)))).mean() < 12
+    with pytest.raises(ImagenInvalida, match='demasiados píxeles'), monkeypatch.context() as m:
+        m.setattr(bd, 'MAX_PIXELES', 1000)
+        abrir_imagen(datos)
+    monkeypatch.setattr(features, 'check', lambda _: False)
+    with pytest.raises(ImagenInvalida, match='es AVIF.*pip install -U pillow'): abrir_imagen(datos)
+
+
+@pytest.mark.parametrize('emoji', ['1️⃣', '#️⃣', '*⃣', '‼️', '⁉️', '↔️', '〰️', 'ℹ️', '🏳️‍🌈', '👩🏽‍🚒', '🇪🇸'])
+def test_emojis_que_no_lo_parecen(emoji, apuntar):
+    "Se dibujan o, si falta la fuente, se dice; nunca «No existe el archivo»."
+    try: assert abrir_imagen(emoji).mode == 'RGB'
+    except ImagenInvalida as e: assert 'No hay dibujo' in str(e) or 'no tiene dibujo' in str(e)
+    apuntar()
