@@ -3,19 +3,21 @@
 import pandas as pd
 from safetensors import safe_open
 
-from img2audio.base_de_datos import carpeta_datos
+from img2audio.base_de_datos import CLASES, LIBRES, carpeta_datos
 from img2audio.embeddings import MINI
 from img2audio.miniatura import EXTRA, leer_curva
 
 SONIDOS = "ESC-10, pliegues 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
+TODOS = ("las cincuenta clases de ESC-50, pliegues 1 a 3, menos las grabaciones CC BY-NC, y grabaciones de otras fuentes")
 IMAGENES = ("los dibujos del paquete, fotografías de los conceptos (Caltech-101, Imagenette, GalliformeSpectra, Multi-class Weather Dataset y otras) y CIFAR-100 "
             "(A. Krizhevsky, 2009; sin licencia declarada)")
 TEXTOS = "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), las que nombran un concepto"
 FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "clip": ("CLIP mini", "CLIPModel", "clip", "Imágenes y textos en español e inglés, a 512 dimensiones.", f"{IMAGENES}; {TEXTOS}"),
     "clap": ("CLAP mini", "ClapModel", "clap", "Sonidos y textos en español e inglés, a 512 dimensiones.", f"{SONIDOS}; {TEXTOS}"),
-    "audioldm/vae": ("VAE de AudioLDM mini", "AutoencoderKL", "vae", "Del log-mel de 64 bandas a un latente de 8 canales, cuatro veces menor por lado, y vuelta.", SONIDOS),
-    "audioldm/vocoder": ("Vocoder de AudioLDM mini", "SpeechT5HifiGan", "vocoder", "Del log-mel a la onda, a 16 kHz.", SONIDOS),
+    "audioldm/vae": ("VAE de AudioLDM mini", "AutoencoderKL", "vae",
+                     "Del log-mel de 64 bandas a un latente de 8 canales, cuatro veces menor por lado, y vuelta.", f"el codificador, {SONIDOS}; el decodificador, además, {TODOS}"),
+    "audioldm/vocoder": ("Vocoder de AudioLDM mini", "VocoderRuido", "vocoder", "Del log-mel y ruido a la onda, a 16 kHz.", TODOS),
     "audioldm/unet": ("UNet de AudioLDM mini", "UNet2DConditionModel", "unet", "Quita ruido de los latentes, condicionado por un embedding de CLAP.", f"{SONIDOS}; {TEXTOS}"),
     "traductor": ("Traductor mini", "Traductor", "traductor", "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.", TEXTOS),
 }
@@ -26,12 +28,12 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
     "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
                      "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y los relojes a compás, y `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo en los lotes enteros",
-    "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`",
+    "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400` y `juntos --pasos PASOS_JUNTOS`, que solo mueve el decodificador",
+    "audioldm/vocoder": "`python -m img2audio.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos PASOS_JUNTOS`",
 }
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
-         "audioldm/vocoder": "- **Aviso:** el plan cambió sobre la marcha: de 1200 pasos hasta el 600, de 1000 hasta el 1000, de 1600 hasta el 1600, de 4800 hasta el 2800 y de 3800 desde ahí. La rugosidad entró en la pérdida en el paso 2200, "
-                             "con peso 2, y pesa 8 desde el 2800; los log-mel del VAE son, desde el 2200, los del decodificador afinado.\n",
+         "audioldm/vocoder": "- **Aviso:** los primeros 3500 pasos se dieron con un guion de prueba, antes de que existiera la orden: la misma red y la misma distancia de energía, con las grabaciones sin cerrar en bucle.\n",
          "audioldm/unet": "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, la quinta, con uno de 2200 que al llegar a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400; esta, en una CPU sin AVX512.\n",
          "traductor": "- **Aviso:** los textos de otras cosas (`de_otros`) y el umbral se añadieron después, sin volver a entrenar.\n",
          "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas. "
@@ -69,11 +71,11 @@ library_name: {"transformers" if clase.startswith(("C", "S")) else "diffusers"}
 def creditos() -> str:
     "Autor y licencia de cada grabación con que se entrenó, y fuentes de las fotografías."
     datos = carpeta_datos()
-    esc = pd.read_csv(datos/"esc10"/"licencias.csv")
-    esc = esc[esc.archivo.str[0].isin(list("123"))]
+    esc = pd.concat([pd.read_csv(datos/c/"licencias.csv") for c in ("esc10", "esc50")])
+    esc = esc[esc.archivo.str[0].isin(list("123")) & esc.licencia.isin(LIBRES)]
     lineas = ["# Créditos de los datos con que se entrenaron los pesos", "", "Ninguno de estos datos se distribuye aquí.", "",
-              "## ESC-10 (Freesound.org)", "", "| archivo | autor | licencia |", "|---|---|---|"]
-    lineas += [f"| [{a}]({f}) | {x} | {l} |" for a, f, x, l in zip(esc.archivo, esc.fuente, esc.autor, esc.licencia)]
+              "## ESC-50 (Freesound.org)", "", "Las diez clases de ESC-10 (`" + "`, `".join(CLASES) + "`), en todos los modelos de sonido; las demás, solo en el vocoder y el decodificador del VAE.", "", "| archivo | clase | autor | licencia |", "|---|---|---|---|"]
+    lineas += [f"| [{a}]({f}) | {c} | {x} | {l} |" for a, c, f, x, l in zip(esc.archivo, esc.clase, esc.fuente, esc.autor, esc.licencia)]
     otras = pd.read_csv(datos/"sonidos"/"sonidos.csv")
     otras = otras.groupby(["clase", "fuente", "licencia"]).size().reset_index(name="clips")
     lineas += ["", "## Otras grabaciones", "", f"Las de {', '.join(EXTRA)} en todos los modelos de sonido; las demás, solo en el VAE y el vocoder.", "", "| clase | fuente | licencia | clips |", "|---|---|---|---|"]

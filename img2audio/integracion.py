@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FORMATOS', 'NIVEL', 'FUNDIDO', 'PLANIFICADORES', 'EXTENSIONES', 'MARGEN', 'LAMINAS', 'COLUMNAS', 'principal',
            'TuberiaImg2Audio', 'elegir_dispositivo', 'reutilizar_memoria', 'cargar_tuberia', 'cargar_vocoder', 'slerp',
-           'ImagenAjena', 'Sonido', 'nivel', 'nivelar', 'con_ruido', 'generadores', 'condicion_sonido', 'parecido_clap',
-           'sonorizar', 'Resultado', 'imagenes_de', 'sonorizar_lote', 'lamina', 'cortar_imagen', 'mezclar', 'ejecutar',
-           'ejecutar_lote', 'atender', 'PASOS', 'GUIA', 'PLANIFICADOR']
+           'ImagenAjena', 'Sonido', 'nivel_db', 'nivelar', 'con_ruido', 'generadores', 'condicion_sonido',
+           'parecido_clap', 'sonorizar', 'Resultado', 'imagenes_de', 'sonorizar_lote', 'lamina', 'cortar_imagen',
+           'mezclar', 'ejecutar', 'ejecutar_lote', 'atender', 'PASOS', 'GUIA', 'PLANIFICADOR']
 
 # %% ../nbs/04_integracion.ipynb #b0c981a6
 import base64, copy, csv, ctypes, inspect, io, json, math, sys, warnings
@@ -298,22 +298,22 @@ def decodificar(self: TuberiaImg2Audio,
 NIVEL = -20.      # dB por debajo del máximo
 FUNDIDO = .01     # s
 
-def nivel(
-    onda: np.ndarray,   # `(n,)`
-    frecuencia: int,    # Hz
-) -> float:             # dB; de 0 para abajo
-    "Valor eficaz del segundo más fuerte de una onda, o de toda si dura menos."
-    n = min(len(onda), frecuencia)
-    acumulada = np.concatenate([[0.], np.cumsum(np.square(onda, dtype=np.float64))])
-    energia = (acumulada[n:] - acumulada[:-n]).max()/n
-    return float(10*np.log10(max(energia, 1e-12)))
+def nivel_db(
+    onda: np.ndarray,              # `(n,)`
+    frecuencia: int = FRECUENCIA,  # Hz
+) -> float:                        # dBFS: 0, una onda cuadrada de amplitud 1; −200, el silencio
+    "Valor eficaz (RMS) del segundo más fuerte, en decibelios. Lanza lo que `onda_valida`."
+    x = np.square(onda_valida(onda), dtype=np.float64)
+    suma, largo = np.concatenate([[0.], x.cumsum()]), min(len(x), frecuencia)
+    potencia = (suma[largo:] - suma[:-largo]).max()/largo
+    return float(10*np.log10(max(potencia, 1e-20)))
 
 def nivelar(
     sonido: Sonido,
     a: float = NIVEL,   # dB
 ) -> Sonido:
     "El sonido, con su segundo más fuerte a ese nivel o al mayor que quepa, y con los extremos fundidos. Lo que está en silencio se queda igual."
-    x, antes = sonido.muestras, nivel(sonido.muestras, sonido.frecuencia)
+    x, antes = sonido.muestras, nivel_db(sonido.muestras, sonido.frecuencia)
     if antes < -90: return sonido
     ganancia = min(10**((a - antes)/20), .99/np.abs(x).max())
     fundido = min(round(FUNDIDO*sonido.frecuencia), len(x)//2)

@@ -10,7 +10,7 @@ __all__ = ['EXTRA', 'FRASES', 'LADO', 'PLANTILLAS', 'DIFUSION', 'ORDEN', 'dispos
            'acierto_clap', 'cerrar_brecha', 'entrenar_clap', 'guardar_modelo', 'crear_vae', 'perdida_vae',
            'normalizar_latentes', 'entrenar_vae', 'rugosidad', 'perdida_decodificador', 'afinar_decodificador',
            'clips_de_todo', 'distancia_stft', 'emborronar', 'lote_ondas', 'entrenar_vocoder', 'escribir_indice',
-           'LatenteAOnda', 'perdidas_juntos', 'afinar_juntos', 'crear_clip', 'abrir_fotos', 'abrir_cifar',
+           'LatenteAOnda', 'perdida_juntos', 'afinar_juntos', 'crear_clip', 'abrir_fotos', 'abrir_cifar',
            'aumentar_imagenes', 'Album', 'dibujos_por_clase', 'tapar_parches', 'paso_clip', 'acierto_clip',
            'imagenes_de_prueba', 'entrenar_clip', 'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_textos',
            'perdida_unet', 'entrenar_unet', 'textos_de_otros', 'entrenar_traductor_mini', 'leer_curva', 'entrenar_uno',
@@ -733,7 +733,7 @@ def entrenar_vocoder(
     validacion: list[dict] | None = None,
     n: int = 12,
     tramas: int = 64,
-    criticos: bool = True,            # desde la mitad, también los críticos
+    criticos: bool = False,           # desde la mitad, también los críticos
     desde: Path | None = None,        # carpeta de un vocoder ya entrenado, para seguir con él
     lr: float = 1e-3,
 ) -> None:
@@ -786,16 +786,14 @@ class LatenteAOnda(nn.Module):
         with torch.no_grad(): z = self.vae.encode(mel[:, None]).latent_dist.mode().float()
         return self.vae.decode(z + ruido*torch.randn_like(z)).sample[:, 0].float()
 
-def perdidas_juntos(
+def perdida_juntos(
     red: LatenteAOnda,
     lote,                    # `lote(paso) -> (ondas, log-mel)`, los dos con `margen` tramas de más por cada lado
-    criticos: Criticos,
     margen: int = 16,        # tramas; lo que el VAE ve alrededor de lo que se mide
     peso_mel: float = .5,
-    ruido: float = .15,
-    calentar: int = 200,     # pasos en que el peso de los críticos sube de 0 a 1
-):                           # dos `f(paso) -> pérdidas`: la de los dos y la de los críticos
-    "Las del vocoder, con medio lote por el VAE, y la L1 de lo que el VAE deja."
+    ruido: float = .15,      # desviación, en el latente
+):                           # `f(paso) -> pérdidas`
+    "La distancia de energía, con medio lote por el VAE, y la L1 de lo que el VAE deja."
     l1 = {}
     def por_el_vae(paso):
         onda, mel = lote(paso)
@@ -803,11 +801,11 @@ def perdidas_juntos(
         dejado = red.borroso(mel[:mitad], ruido)
         l1["mel"] = (dejado - mel[:mitad]).abs()[:, dentro].mean()
         return onda[:, margen*SALTO:-margen*SALTO], torch.cat([dejado, mel[mitad:]])[:, dentro]
-    del_vocoder, de_los_criticos = perdidas_vocoder(red.vocoder, por_el_vae, criticos, 0, calentar)
-    def de_los_dos(paso):
+    del_vocoder, _ = perdidas_vocoder(red.vocoder, por_el_vae)
+    def perdida(paso):
         partes = del_vocoder(paso)
         return partes | dict(total=partes["total"] + peso_mel*l1["mel"], mel=l1["mel"].detach())
-    return de_los_dos, de_los_criticos
+    return perdida
 
 # %% ../nbs/06_miniatura.ipynb #e5c50013
 def afinar_juntos(
@@ -818,7 +816,7 @@ def afinar_juntos(
     validacion: list[dict] | None = None,
     n: int = 12,
     tramas: int = 96,                 # con 16 de margen por cada lado
-    lr: float = 3e-4,
+    lr: float = 5e-4,
 ) -> None:
     "Afina el decodificador de `destino/vae` y el vocoder de `destino/vocoder`, que quedan sustituidos."
     torch.manual_seed(semilla)
@@ -826,13 +824,11 @@ def afinar_juntos(
     entero = dict(torch_dtype=torch.float32, low_cpu_mem_usage=False)
     red = LatenteAOnda(AutoencoderKL.from_pretrained(Path(destino)/"vae", **entero),
                        VocoderRuido.from_pretrained(Path(destino)/"vocoder", **entero)).train().to(aparato)
-    criticos = Criticos().to(aparato)
     def lote(paso): return [t.to(aparato) for t in lote_ondas(clips, n, tramas)]
-    perdida, de_los_criticos = (con_precision(f, aparato) for f in perdidas_juntos(red, lote, criticos))
     medidas = _medir_vae(validacion), _medir_vocoder(validacion)
     def medir(paso, media): return medidas[0](paso, media.vae) | medidas[1](paso, media.vocoder)
-    media = entrenar(carpeta, dict(juntos=red, criticos=criticos), dict(juntos=perdida, criticos=de_los_criticos), pasos,
-                     dict(juntos=lr, criticos=3e-4), semilla, ema=.998, al_guardar=medir, cada=min(200, pasos))
+    perdida = con_precision(perdida_juntos(red, lote), aparato)
+    media = entrenar(carpeta, dict(juntos=red), dict(juntos=perdida), pasos, lr, semilla, ema=.998, al_guardar=medir, cada=min(200, pasos))
     curva = (Path(carpeta)/"curva.jsonl").read_text()
     for nombre, modelo in (("vae", media.vae), ("vocoder", media.vocoder)):
         otras = {f.name: f.read_text() for f in (Path(destino)/nombre).glob("curva*.jsonl")}  # las de antes, que se guardan con la nueva

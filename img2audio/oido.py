@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['YAMNET', 'SUMAS_YAMNET', 'NOMBRES_YAMNET', 'SUMA_NOMBRES', 'VENTANA_OIDO', 'SALTO_OIDO', 'ETIQUETAS', 'NADA',
-           'UMBRAL_OIDO', 'osciladores', 'autocorrelacion_onda', 'nivel_db', 'hueco_mas_largo', 'hay_oido', 'Oido',
-           'cargar_oido', 'escuchar', 'puntuar', 'etiquetas_oidas', 'puntos_conceptos', 'oir', 'oir_o_nada']
+           'UMBRAL_OIDO', 'osciladores', 'autocorrelacion_onda', 'hueco_mas_largo', 'hay_oido', 'Oido', 'cargar_oido',
+           'escuchar', 'puntuar', 'etiquetas_oidas', 'puntos_conceptos', 'oir', 'oir_o_nada']
 
 # %% ../nbs/15_oido.ipynb #42417b73
 import warnings
@@ -55,16 +55,6 @@ def autocorrelacion_onda(
     a, b = a - a.mean(), b - b.mean()
     norma = np.sqrt((a @ a)*(b @ b))
     return float(a @ b/norma) if norma > 0 else 0.
-
-# %% ../nbs/15_oido.ipynb #e32ac002
-def nivel_db(
-    onda: np.ndarray,  # a 16 kHz
-) -> float:            # dBFS: 0, una onda cuadrada de amplitud 1; −200, el silencio
-    "Valor eficaz (RMS) del segundo más fuerte, en decibelios. Lanza lo que `onda_valida`."
-    x = np.square(onda_valida(onda), dtype=np.float64)
-    suma, largo = np.concatenate([[0.], x.cumsum()]), min(len(x), FRECUENCIA)
-    potencia = (suma[largo:] - suma[:-largo]).max()/largo
-    return float(10*np.log10(max(potencia, 1e-20)))
 
 # %% ../nbs/15_oido.ipynb #57dd91cf
 def hueco_mas_largo(

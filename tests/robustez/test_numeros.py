@@ -87,7 +87,7 @@ CASOS = {
     'Vigilante.entrenar': [ondas(lambda o: evaluacion.crear_vigilantes()[0].entrenar(o, ['a', 'b', 'a', 'b']))],
     'Vigilante.oye': [ondas(lambda o: VIGILANTE().oye(o))],
     'Espacio': [puntos(lambda x: evaluacion.Espacio.ajustar(x, 2), ancho=False), puntos(lambda x: evaluacion.Espacio.ajustar(Z, 2)(x))],
-    'autocorrelacion_onda': [onda(oido.autocorrelacion_onda)], 'nivel_db': [onda(oido.nivel_db)],
+    'autocorrelacion_onda': [onda(oido.autocorrelacion_onda)], 'nivel_db': [onda(integracion.nivel_db)],
     'hueco_mas_largo': [onda(oido.hueco_mas_largo)], 'osciladores': [vectores(lambda x: oido.osciladores(x, 1), MEL[:40], nulos=False)],
     'intervalo': [(lambda x: evaluacion.intervalo(x, n=9), Z[:, 0], dict(nan=Z[:, 0]*np.nan, inf=np.append(Z[:, 0], np.inf), vacio=[], nada=None, suelto=3.))], 'frechet': [puntos(lambda x: evaluacion.frechet(x, Z)), puntos(lambda x: evaluacion.frechet(Z, x))],
     'frechet_gaussianas': [(lambda m: evaluacion.frechet_gaussianas(*m, *momentos(Z)), momentos(Z), dict(nan=(Z[0]*np.nan, np.eye(6)), inf=(Z[0], np.full((6, 6), np.inf)), estrecha=(Z[0], np.eye(5)), otra=(Z[0, :5], np.eye(5)), alargada=(Z[0], np.ones((9, 6)))))],
