@@ -15,7 +15,8 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'abrir_imagen', 'errores_en_claro', 'al_lado', 'de_una_vez', 'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
-import _thread, codecs, contextlib, csv, errno, gzip, hashlib, io, os, random, re, secrets, shutil, signal, sys, tarfile, tempfile, threading, time, unicodedata, warnings, zipfile, zlib
+import _thread, codecs, contextlib, csv, errno, gzip, hashlib, io, os, random, re, secrets, shutil, signal, sys, tarfile
+import tempfile, threading, time, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -25,7 +26,8 @@ import pandas as pd
 import torch
 import datasets
 from datasets import Dataset
-from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import features
 
 # %% ../nbs/00_base_de_datos.ipynb #b57854a6
 CONCEPTOS = dict(  # clase de ESC-10 -> nombre en español
@@ -107,7 +109,7 @@ def _defecto(fila: list[str], nombres: list[str], llenas: list[str] = ()) -> str
     if vacias: return f"la columna {vacias[0]} está vacía"
 
 def _lineas(f):
-    "Las líneas de un archivo binario, ninguna desmedida: un comprimido pequeño puede llevar una de gigas. Acaban en `\\n`, y en nada más."
+    "Las líneas de un archivo binario, que solo acaban en `\\n`. Una desmedida (la de un comprimido) es un error."
     marca = codecs.BOM_UTF8
     while linea := f.readline(MAX_LINEA + 1):
         if len(linea) > MAX_LINEA: raise OSError(f"una línea pasa de {MAX_LINEA} bytes")
@@ -116,7 +118,7 @@ def _lineas(f):
         yield re.sub("\r(?!\n)", _CR, texto) if "\r" in texto else texto
 
 def _filas(f, separador: str, comillas: bool):
-    "Las filas de un archivo binario: `(primera línea, última, campos)`, o con un mensaje por campos si el lector no puede."
+    "Las filas de un archivo binario: `(primera línea, última, campos)`; si no se puede leer, un mensaje por campos."
     citas = csv.QUOTE_MINIMAL if comillas else csv.QUOTE_NONE
     lector, fallo = csv.reader(_lineas(f), delimiter=separador, quoting=citas, strict=True), None
     while fallo is None:
@@ -134,14 +136,14 @@ def _pista(nombres: list[str]) -> str:
     return ""
 
 def _cabecera(filas, columnas: list[str], nombre: str) -> list[str]:
-    "Los nombres de las columnas, que están en la primera fila. Lanza `TablaInvalida` si no se lee o si faltan las que se quieren."
+    "Los nombres de las columnas, en la primera fila. Lanza `TablaInvalida` si no se lee o faltan las que se quieren."
     nombres = next(filas, (1, 1, []))[2]
     if motivo := nombres if isinstance(nombres, str) else _defecto(nombres, nombres):
         raise TablaInvalida(f"{nombre}, línea 1: {motivo}.")
     if not (mal := [c for c in columnas if nombres.count(c) != 1]): return nombres
     hay = _corto(", ".join(nombres)) or "ninguna"
-    raise TablaInvalida(f"{nombre}, línea 1: se esperaban las columnas {', '.join(columnas)}; faltan o se repiten {', '.join(mal)}, "
-                        f"y hay {hay}.{_pista(nombres)}")
+    raise TablaInvalida(f"{nombre}, línea 1: se esperaban las columnas {', '.join(columnas)}; "
+                        f"faltan o se repiten {', '.join(mal)}, y hay {hay}.{_pista(nombres)}")
 
 # %% ../nbs/00_base_de_datos.ipynb #9dbb2ff7
 def leer_tabla(
@@ -223,7 +225,10 @@ def cargar_conceptual(
     maximo: int | None = None,   # filas, a lo sumo
 ) -> Dataset:                    # columnas `id`, `caption`, `url`
     "Descripciones de Conceptual Captions; las filas rotas se apartan con un aviso."
-    if archivo: t = leer_tabla(archivo, ["caption", "image_url"], "\t", ["caption", "image_url"], comillas=False, maximo=maximo, estricto=False, llenas=["caption"])
+    columnas = ["caption", "image_url"]
+    if archivo:
+        t = leer_tabla(archivo, columnas, "\t", columnas, comillas=False, maximo=maximo, estricto=False,
+                       llenas=["caption"])
     else:
         ds = datasets.load_dataset("google-research-datasets/conceptual_captions", "unlabeled", split=particion)
         t = ds.select(range(min(maximo or len(ds), len(ds)))).to_pandas()
@@ -239,8 +244,9 @@ def cargar_descripciones(
     t = leer_tabla(archivo, [columna], estricto=estricto, llenas=[columna])
     return Dataset.from_dict(dict(id=[str(i) for i in range(len(t))], caption=t[columna].tolist()))
 
-EXTENSIONES_IMAGEN = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-                      ".heic", ".heif", ".avif")  # las de lo que abre `abrir_imagen`; las tres últimas, si puede
+EXTENSIONES_IMAGEN = (  # las de lo que abre `abrir_imagen`; las tres últimas, si puede
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".heic", ".heif", ".avif")
 
 def es_del_sistema(
     ruta: str | Path,  # en una carpeta o dentro de un archivo
@@ -251,7 +257,7 @@ def es_del_sistema(
 
 def partir_nombre(
     ruta: str,               # con `/`
-) -> tuple[str, str] | None: # carpeta y principio del nombre; extensión, en minúsculas. `None` si no tiene las dos cosas
+) -> tuple[str, str] | None: # carpeta y principio del nombre, y extensión en minúsculas; `None` si falta algo
     "Parte una ruta por el primer punto del **nombre**, como WebDataset: `a.b/001.seg.png` es `a.b/001` y `seg.png`."
     carpeta, barra, nombre = ruta.rpartition("/")
     principio, _, extension = nombre.partition(".")
@@ -273,8 +279,8 @@ def _pie(imagen: Path) -> str:
     for txt in filter(Path.is_file, candidatos):
         try: return txt.read_text(encoding="utf-8-sig").strip()
         except UnicodeDecodeError as e:
-            raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son; quizá sea Windows-1252 o Latin-1: "
-                                "guárdelo como UTF-8.") from e
+            raise TablaInvalida(f"{_corto(txt)}: se esperaba UTF-8 y hay bytes que no lo son; "
+                                "quizá sea Windows-1252 o Latin-1: guárdelo como UTF-8.") from e
     return ""
 
 # %% ../nbs/00_base_de_datos.ipynb #2cdf1099
@@ -641,7 +647,8 @@ class ImagenInvalida(ValueError):
 
 def _es_emoji(texto: str) -> bool:
     "¿Es `texto` un emoji (quizá compuesto) y no una ruta?"
-    texto = re.sub("[0-9#*]\ufe0f?\u20e3|[^\\w\\s./\\\\]\ufe0f|ℹ\ufe0f?", "★", texto)  # teclas, y signos que se piden como dibujo
+    teclas, signos = "[0-9#*]\ufe0f?\u20e3", "[^\\w\\s./\\\\]\ufe0f|ℹ\ufe0f?"  # estos, si se piden como dibujo
+    texto = re.sub(f"{teclas}|{signos}", "★", texto)
     return 0 < len(texto) <= 12 and any(unicodedata.category(c) == "So" for c in texto) and not any(c.isalnum() or c in "./\\" for c in texto)
 
 # %% ../nbs/00_base_de_datos.ipynb #932ddfde
@@ -806,7 +813,8 @@ def _segmentos_jpeg(datos: bytes):
 def _jpeg_sin_adornos(datos: bytes, segmentos: list[tuple[int, int, int]]) -> bytes:
     "Un JPEG sin comentarios ni más aplicaciones que JFIF, Exif y Adobe, que dicen cómo se ve."
     se_ve = (b"\xff\xe0", b"\xff\xe1", b"\xff\xee")
-    adornos = [(i, f) for marca, i, f in segmentos if (0xE0 <= marca <= 0xEF or marca == 0xFE) and datos[i:i + 2] not in se_ve]
+    sobra = [0xFE, *range(0xE0, 0xF0)]
+    adornos = [(i, f) for marca, i, f in segmentos if marca in sobra and datos[i:i + 2] not in se_ve]
     cortes = [0, *(x for tramo in adornos for x in tramo), len(datos)]
     return b"".join(datos[a:b] for a, b in zip(cortes[::2], cortes[1::2]))
 
@@ -831,10 +839,12 @@ def _reinicios_justos(datos: bytes, segmentos: list[tuple[int, int, int]]) -> bo
         if marca == 0xDA: desde, fin = donde, hasta
     if not cada: return True
     alto, ancho = int.from_bytes(datos[i + 5:i + 7]), int.from_bytes(datos[i + 7:i + 9])
-    factores = {datos[k]: divmod(datos[k + 1], 16) for k in range(i + 10, i + 10 + 3*datos[i + 9], 3)}  # horizontal y vertical
+    sitios = range(i + 10, i + 10 + 3*datos[i + 9], 3)
+    factores = {datos[k]: divmod(datos[k + 1], 16) for k in sitios}  # horizontal y vertical
     mayor_h, mayor_v = (max(f[eje] for f in factores.values()) for eje in (0, 1))
-    h, v = factores[datos[desde + 5]] if datos[desde + 4] == 1 else (1, 1)  # un barrido de un solo componente va por bloques de 8 × 8
-    if datos[desde + 4] == 1: ancho, alto, mayor_h, mayor_v = -(-ancho*h//mayor_h), -(-alto*v//mayor_v), 1, 1
+    if datos[desde + 4] == 1:  # un barrido de un solo componente va por bloques de 8 × 8
+        h, v = factores[datos[desde + 5]]
+        ancho, alto, mayor_h, mayor_v = -(-ancho*h//mayor_h), -(-alto*v//mayor_v), 1, 1
     bloques = -(-ancho//(8*mayor_h))*-(-alto//(8*mayor_v))
     return len(re.findall(b"\xff[\xd0-\xd7]", datos[desde:fin])) == -(-bloques//cada) - 1
 
@@ -848,7 +858,8 @@ def _jpeg(datos: bytes) -> Image.Image:
         _reducir(imagen)
         return imagen
     if not segmentos or segmentos[-1][0] == 0xD9: return abrir()
-    if not (_barridos_enteros(datos, segmentos) and _reinicios_justos(datos, segmentos)): return abrir()  # está cortada, y Pillow lo dirá
+    entero = _barridos_enteros(datos, segmentos) and _reinicios_justos(datos, segmentos)
+    if not entero: return abrir()  # está cortada, y Pillow lo dirá
     datos_sin = datos_sin.rstrip(b"\xff")  # media marca
     vistas = [np.asarray(abrir(relleno + b"\xff\xd9")) for relleno in (b"", b"\x55"*256, b"\xaa"*256)]
     if not all(np.array_equal(v, vistas[0]) for v in vistas): return abrir()  # lo que falta sí cambia la imagen
@@ -856,17 +867,19 @@ def _jpeg(datos: bytes) -> Image.Image:
     return abrir(b"\xff\xd9")
 
 def _reducir(imagen: Image.Image) -> None:
-    "Un JPEG sabe abrirse a la mitad, al cuarto o al octavo: así caben los de los teléfonos. Lanza `ImagenInvalida` si ni así."
+    "Un JPEG sabe abrirse a la mitad, al cuarto o al octavo: así caben los de los teléfonos. Si no, `ImagenInvalida`."
     _comprobar_tamaño(imagen, MAX_JPEG if not imagen.info.get("progressive") else 2*MAX_PIXELES)
     parte = next(p for p in (1, 2, 4, 8) if imagen.width*imagen.height <= MAX_PIXELES*p*p)
     if parte > 1: imagen.draft(None, (imagen.width//parte, imagen.height//parte))
 
 def _de_telefono(datos: bytes) -> tuple[str, ...]:
-    "Si unos bytes son AVIF o HEIC, el tipo con que Pillow los abre. Lanza `ImagenInvalida`, y dice qué hacer, si no puede."
-    marcas = {datos[i:i + 4] for i in range(8, min(int.from_bytes(datos[:4]), 64), 4)} if datos[4:8] == b"ftyp" else set()
+    "El tipo con que Pillow abre unos bytes, si son AVIF o HEIC. Si no puede, lanza `ImagenInvalida` y dice qué hacer."
+    if datos[4:8] != b"ftyp": return ()
+    marcas = {datos[i:i + 4] for i in range(8, min(int.from_bytes(datos[:4]), 64), 4)}
     if marcas & {b"avif", b"avis"}:
         if features.check("avif"): return ("AVIF",)
-        raise ImagenInvalida("es AVIF, y este Pillow no lo abre; actualícelo con pip install -U pillow, o guárdela como JPEG o PNG")
+        raise ImagenInvalida("es AVIF, y este Pillow no lo abre; actualícelo con pip install -U pillow, "
+                             "o guárdela como JPEG o PNG")
     if not marcas & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}: return ()
     try: from pillow_heif import register_heif_opener
     except ImportError as e:
@@ -896,11 +909,12 @@ def _comprobar_tamaño(imagen: Image.Image, maximo: int | None = None) -> None:
     tesela = getattr(imagen, "tag_v2", {}).get(322, 0)*getattr(imagen, "tag_v2", {}).get(323, 0)
     if ancho*alto == 0: raise ImagenInvalida(f"mide {ancho} × {alto}")
     if max(ancho*alto, tesela) > maximo:
-        raise ImagenInvalida(f"mide {ancho} × {alto} y tiene demasiados píxeles; se abren hasta {maximo//10**6} millones: redúzcala")
+        raise ImagenInvalida(f"mide {ancho} × {alto} y tiene demasiados píxeles; "
+                             f"se abren hasta {maximo//10**6} millones: redúzcala")
 
 # %% ../nbs/00_base_de_datos.ipynb #a7c1e017
 def _a_8_bits(imagen: Image.Image) -> Image.Image:
-    "Un gris de 16 bits, a 8; `convert()` recortaría a 255. El que no pasa de 12 bits (o de 10, o de 8) los llevaba dentro de 16."
+    "Un gris de 16 bits, a 8; `convert()` recortaría a 255. El que no pasa de 12 bits (o 10, u 8) era de 12."
     m = np.asarray(imagen)
     bits = next(b for b in (8, 10, 12, 16) if m.max() < 2**b)
     return Image.fromarray((m >> (bits - 8)).astype(np.uint8))
@@ -908,7 +922,8 @@ def _a_8_bits(imagen: Image.Image) -> Image.Image:
 def _papel(imagen: Image.Image) -> str:
     "Sobre qué se ve un dibujo RGBA: blanco, o negro si lo que se ve de él es blanco."
     se_ve = imagen.getchannel("A").point([255*(a >= 32) for a in range(256)])
-    oscuro = ImageChops.darker(ImageChops.darker(*imagen.split()[:2]), imagen.getchannel("B"))  # lo menos blanco de los tres canales
+    r, g, b, _ = imagen.split()
+    oscuro = ImageChops.darker(ImageChops.darker(r, g), b)  # lo menos blanco de los tres canales
     cuenta = oscuro.histogram(mask=se_ve)
     return "black" if sum(cuenta[:225]) < .02*sum(cuenta) else "white"
 
@@ -1025,7 +1040,7 @@ def al_lado(
     destino: str | Path,
     cola: str,           # en qué acaba el nombre nuevo
 ) -> Path:
-    "Otro nombre en la misma carpeta. Si el de `destino` es largo, se corta: el nuevo no es más largo, que quizá no cabría."
+    "Otro nombre en la misma carpeta. Si el de `destino` es largo, se corta: uno más largo quizá no cabría."
     destino = Path(destino)
     nombre = os.fsencode(destino.name)
     cabe = max(len(nombre), 100) - len(cola)
@@ -1042,7 +1057,8 @@ def de_una_vez(
     destino = Path(destino)
     if destino.name in ("", ".."): raise ValueError(f"«{destino}» no es el nombre de un archivo ni de una carpeta en que escribir.")
     if destino.is_symlink(): destino = destino.resolve()  # se escribe en lo que señala, y el enlace se queda
-    if destino.is_file() and not destino.stat().st_mode & 0o222: raise PermissionError(errno.EACCES, "solo se puede leer", str(destino))
+    if destino.is_file() and not destino.stat().st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "solo se puede leer", str(destino))
     nuevo = al_lado(destino, f".{secrets.token_hex(4)}.parcial")  # cada proceso, el suyo
     try:
         destino.parent.mkdir(parents=True, exist_ok=True)

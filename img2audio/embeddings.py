@@ -57,7 +57,8 @@ def cargar_perfil(
     elif Path(perfil).is_dir():
         p = Perfil(Path(perfil).name, *(str(Path(perfil)/m) for m in PIEZAS))
         if faltan := [m for m in PIEZAS[:3] if not (Path(perfil)/m).is_dir()]:
-            raise ValueError(f"A la carpeta «{perfil}» le falta {', '.join(faltan)} para ser un perfil: hacen falta {', '.join(PIEZAS[:3])}.")
+            raise ValueError(f"A la carpeta «{perfil}» le falta {', '.join(faltan)} para ser un perfil: "
+                             f"hacen falta {', '.join(PIEZAS[:3])}.")
     else: raise ValueError(f"No hay ningún perfil «{perfil}»; los hay: {', '.join(PERFILES)}.")
     hacen_falta = [getattr(p, m) for m in (PIEZAS if con_traductor else PIEZAS[:3])]
     if all(Path(r).is_dir() for r in hacen_falta) and not (Path(p.audioldm)/"text_encoder").is_dir(): return _sin_pickle(p, hacen_falta)
@@ -82,7 +83,7 @@ def carga_en_claro(
 DIMENSION = 512  # de los dos espacios: la `projection_dim` de CLIP ViT-B/32 y de CLAP
 
 def _textos_validos(textos) -> list[str]:
-    "La lista de textos, en NFC y con los espacios justos. Lanza `TypeError` o `ValueError`, y dice cuál no vale y por qué."
+    "La lista de textos, en NFC y con los espacios justos. Lanza `TypeError` o `ValueError`, y dice cuál no vale."
     if isinstance(textos, (str, bytes)) or not hasattr(textos, "__iter__"): raise TypeError(f"Se esperaba una lista de textos y llegó {type(textos).__name__}.")
     textos = list(textos)
     for i, t in enumerate(textos):
@@ -155,7 +156,8 @@ def tokenizar(
     textos = _textos_validos(textos)
     todas = tokenizer(textos, truncation=False, verbose=False)["input_ids"] if textos else []
     _avisar([t for t, f in zip(textos, todas) if len(f) > MAX_FICHAS],
-            "Un texto es demasiado largo y solo cuenta el principio; acórtelo", "{n} textos son demasiado largos y solo cuenta el principio; acórtelos")
+            "Un texto es demasiado largo y solo cuenta el principio; acórtelo",
+            "{n} textos son demasiado largos y solo cuenta el principio; acórtelos")
     _avisar([t for t, f in zip(textos, todas) if _apenas_se_lee(t, f)],
             "Este perfil apenas sabe leer un texto; escríbalo con palabras, en español o en inglés",
             "Este perfil apenas sabe leer {n} textos; escríbalos con palabras, en español o en inglés")
@@ -194,7 +196,8 @@ def dispositivo_valido(
         d = torch.device(dispositivo)
         torch.ones(1, device=d).sum().item()  # en `meta` no hay números que leer
     except Exception as e:  # torch lo dice de muchas maneras, según lo que falte
-        hay = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+        posibles = dict(cpu=True, cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available())
+        hay = [nombre for nombre, esta in posibles.items() if esta]
         raise ValueError(f"Aquí no se puede usar el dispositivo «{dispositivo}»; se puede: {', '.join(hay)}.") from e
     return d
 
@@ -391,7 +394,8 @@ def matriz(
     "Una columna de embeddings entera, de los bytes de Arrow a un tensor, sin pasar por Python. Lanza `ValueError` si sus vectores no son todos igual de largos."
     vectores = tabla.with_format("arrow")[:][columna]
     if len(largos := pc.list_value_length(vectores).unique()) != 1: raise ValueError(f"Los vectores de «{columna}» no son todos igual de largos: los hay de {sorted(largos.to_pylist())[:5]}.")
-    return torch.from_numpy(np.concatenate([t.flatten().to_numpy() for t in vectores.chunks])).float().view(len(tabla), -1)
+    todos = np.concatenate([t.flatten().to_numpy() for t in vectores.chunks])
+    return torch.from_numpy(todos).float().view(len(tabla), -1)
 
 # %% ../nbs/01_embeddings.ipynb #8cf11ece
 def extraer_embeddings(

@@ -67,7 +67,8 @@ def _hecha(archivo: Path, tabla: Dataset, perfil: str | Perfil) -> bool:
     for columna, codificador in dict(clip=CodificadorCLIP, clap=CodificadorCLAP).items():
         ahora = codificador(perfil).texto(tabla[muestra]["caption"])
         if F.cosine_similarity(ahora, hay[muestra][columna]).min() < .999:
-            raise ValueError(f"{archivo} ya existe, pero con el {columna.upper()} de otro perfil: bórrelo o use otra carpeta.")
+            raise ValueError(f"{archivo} ya existe, pero con el {columna.upper()} de otro perfil: "
+                             "bórrelo o use otra carpeta.")
     return True
 
 # %% ../nbs/08_a_escala.ipynb #669c881e
@@ -103,7 +104,8 @@ def abrir_tabla(
     if nombre == "mini": return base_mini()
     if nombre == "audiocaps": return cargar_audiocaps()
     acaba = nombre.lower().removesuffix(".gz")
-    if not acaba.endswith((".parquet", ".csv", ".tsv")): raise ValueError(f"No sé abrir la tabla «{nombre}»: use mini, audiocaps, o un archivo .parquet, .csv o .tsv.")
+    if not acaba.endswith((".parquet", ".csv", ".tsv")):
+        raise ValueError(f"No sé abrir la tabla «{nombre}»: use mini, audiocaps, o un archivo .parquet, .csv o .tsv.")
     if not Path(nombre).is_file(): raise FileNotFoundError(f"No existe el archivo «{nombre}».")
     if not acaba.endswith(".parquet"):
         t = leer_tabla(nombre, ["caption"], llenas=["caption"], todas=True)
@@ -161,7 +163,7 @@ def _cortes_parquet(f, nombre: str, parte: int, texto: str) -> list[tuple[int, i
     return [(i, i + 1) for i in range(grupos)] or [(0, 0)]  # una tabla sin filas también es un trozo
 
 def _estilo_tsv(f, nombre: str, texto: str) -> tuple[list[str], bool]:
-    "Los nombres de las columnas, y si el archivo trae cabecera. Sin ella solo se lee `descripción<TAB>dirección`, que no lleva comillas."
+    "Los nombres de las columnas, y si hay cabecera. Sin ella solo se lee `descripción<TAB>dirección`, sin comillas."
     primera = next(_filas(f, "\t", False), (1, 1, []))[2]
     f.seek(0)
     if len(primera) == 2 and re.match("https?://", primera[1]): return [texto, None], False
@@ -188,7 +190,8 @@ CORTES = {".parquet": _cortes_parquet, ".tsv": _cortes_tsv, ".tar": _cortes_tar}
 def _nombre_unico(relativo: str) -> str:
     "Un nombre de archivo para cada ruta: `a/b` y `a-b`, o `A` y `a`, no se pisan en ningún sistema."
     if re.fullmatch("[a-z0-9._-]{1,100}", relativo): return relativo
-    return f"{re.sub('[^a-zA-Z0-9._-]', '-', relativo)[-100:]}.{hashlib.sha256(relativo.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    suma = hashlib.sha256(relativo.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{re.sub('[^a-zA-Z0-9._-]', '-', relativo)[-100:]}.{suma}"
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0104
 def trozos(
@@ -196,7 +199,7 @@ def trozos(
     parte: int = 4096,      # filas por trozo, en los TSV
     texto: str = "caption", # columna de la descripción
 ) -> list[dict]:            # `nombre`, `archivo`, `desde`, `hasta`; siempre los mismos y en el mismo orden
-    "Los trozos en que se reparte una tabla. Lanza `FileNotFoundError` si no hay ninguno, y `ValueError` si `parte` no vale o un archivo no se lee."
+    "Los trozos de una tabla. Lanza `FileNotFoundError` si no hay, y `ValueError` si `parte` no vale o algo no se lee."
     if parte < 1: raise ValueError(f"parte debe ser al menos 1, y es {parte}.")
     fs, raiz = url_to_fs(str(origen))
     archivos = [raiz] if fs.isfile(raiz) else sorted(fs.find(raiz))
@@ -205,8 +208,8 @@ def trozos(
         relativo = a.removeprefix(raiz).strip("/") or Path(a).name
         if Path(a).suffix not in CORTES or es_del_sistema(relativo): continue
         with fs.open(a, "rb") as f: cortes = CORTES[Path(a).suffix](f, a, parte, texto)
-        salida += [dict(nombre=f"{_nombre_unico(relativo)}-{desde:012d}", archivo=fs.unstrip_protocol(a), desde=desde, hasta=hasta)
-                   for desde, hasta in cortes]
+        unico, donde = _nombre_unico(relativo), fs.unstrip_protocol(a)
+        salida += [dict(nombre=f"{unico}-{i:012d}", archivo=donde, desde=i, hasta=j) for i, j in cortes]
     if not salida: raise FileNotFoundError(f"En «{origen}» no hay ningún archivo {', '.join(CORTES)} con algo dentro.")
     return salida
 
@@ -233,7 +236,8 @@ def _leer_tsv(f, t: dict, texto: str, imagen: str) -> list[dict]:
         if not campos: continue  # en blanco
         motivo = campos if isinstance(campos, str) else _defecto(campos, nombres)
         fila = {} if motivo else dict(zip(nombres, campos))
-        salida.append(dict(caption=fila.get(texto), imagen=fila.get(imagen) or None) | (dict(error=motivo) if motivo else {}))
+        error = dict(error=motivo) if motivo else {}
+        salida.append(dict(caption=fila.get(texto), imagen=fila.get(imagen) or None, **error))
     return salida
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0107
@@ -246,7 +250,8 @@ def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[dict]:
                 if not m.isfile() or es_del_sistema(m.name) or not (partes := partir_nombre(m.name)): continue
                 clave, ext = partes
                 muestras.setdefault(clave, {})[ext] = tar.extractfile(m).read()
-    except (tarfile.TarError, EOFError, OSError) as e: cortado = [dict(caption=None, imagen=None, error=f"el archivo está cortado o dañado ({e})")]
+    except (tarfile.TarError, EOFError, OSError) as e:
+        cortado = [dict(caption=None, imagen=None, error=f"el archivo está cortado o dañado ({e})")]
     return [_muestra(x, texto) for x in muestras.values()] + cortado
 
 def _muestra(x: dict[str, bytes], texto: str) -> dict:
@@ -281,7 +286,7 @@ def escribir_parquet(tabla: pa.Table, ruta: str) -> None:
     fs.makedirs(p.rpartition("/")[0], exist_ok=True)
     parcial = al_lado(p, f".{secrets.token_hex(4)}.parcial").as_posix()
     with fs.open(parcial, "wb") as f, pq.ParquetWriter(f, tabla.schema) as w:
-        if len(tabla): w.write_table(tabla)  # datasets no sabe leer un grupo de filas sin ninguna; un archivo sin grupos, sí
+        if len(tabla): w.write_table(tabla)  # datasets no lee un grupo de filas sin ninguna; un archivo sin grupos, sí
     fs.mv(parcial, p)
 
 _ESQUEMA = pa.schema([("id", pa.string()), ("caption", pa.string()), *((c, pa.list_(pa.float32(), DIMENSION)) for c in ("clip", "clap"))])
@@ -306,7 +311,8 @@ class Extractor:
         "La imagen, o `None` si no se piden. Lanza `ValueError` u `OSError` si la fila no sirve."
         if "error" in fila: raise ValueError(fila["error"])
         if not isinstance(fila["caption"], str) or not fila["caption"].strip(): raise ValueError("no tiene descripción")
-        if any("\ud800" <= c <= "\udfff" for c in fila["caption"]): raise ValueError("su descripción no es Unicode válido")
+        if any("\ud800" <= c <= "\udfff" for c in fila["caption"]):
+            raise ValueError("su descripción no es Unicode válido")
         if not self.imagenes: return None
         if fila["imagen"] is None: raise ValueError("no tiene imagen")
         return abrir_imagen(fila["imagen"])
@@ -326,7 +332,8 @@ class Extractor:
 
     def extraer(self, t: dict, de_cada: int = 512) -> dict:
         "Extrae un trozo y lo escribe; en memoria, imágenes de `de_cada` filas a lo sumo."
-        filas, errores, tablas = leer_trozo(t, *self.columnas), [], [self._codificar([])[0]]  # un trozo sin filas buenas también es una tabla
+        filas, errores = leer_trozo(t, *self.columnas), []
+        tablas = [self._codificar([])[0]]  # un trozo sin filas buenas también es una tabla
         for i in range(0, len(filas), de_cada):
             tabla, malas = self._codificar(filas[i:i + de_cada]); tablas.append(tabla); errores += malas
         if errores: escribir_parquet(pa.Table.from_pylist(errores, _ESQUEMA_ERRORES), f"{self.destino}/errores/{t['nombre']}.parquet")
@@ -427,7 +434,7 @@ def entrenar_en_corriente(
     primeras = next(_parejas(archivos).with_format("torch").iter(validar), None)
     if primeras is None: raise ValueError("No hay ninguna pareja con que entrenar: las tablas están vacías.")
     if next(iter(_parejas(archivos).skip(validar)), None) is None:
-        raise ValueError(f"Tras apartar {validar} parejas para validar no queda ninguna con que entrenar: baje validar.")
+        raise ValueError(f"Apartadas {validar} parejas para validar, no queda ninguna con que entrenar: baje validar.")
     torch.manual_seed(semilla)
     red = Traductor(oculta, DIMENSION); red.centro.copy_(F.normalize(primeras["clip"], dim=1).mean(0))
     corriente = torch.utils.data.DataLoader(_corriente(archivos, validar, semilla, tampon), batch_size)

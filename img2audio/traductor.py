@@ -310,6 +310,10 @@ def entrenar_traductor(
     comprobar_vectores(clip, clap, parejas=True, minimo=10)
     if validacion is not None: comprobar_vectores(*validacion, d=clip.shape[1], parejas=True)
     if not 0 <= ema < 1: raise ValueError(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
+    for que, valor in dict(epocas=epocas, batch_size=batch_size, oculta=oculta).items():
+        if valor < 1: raise ValueError(f"{que} debe ser al menos 1, y es {valor}.")
+    clip, clap = (torch.as_tensor(x).float() for x in (clip, clap))  # la red es de float32, y la tabla puede no serlo
+    if validacion is not None: validacion = tuple(torch.as_tensor(x).float() for x in validacion)
     azar = torch.Generator().manual_seed(semilla)
     torch.manual_seed(semilla)
     if validacion is None:
@@ -360,9 +364,11 @@ class Prueba:
     ) -> dict[str, float]:    # las de `METRICAS`
         "Coseno con el objetivo y R@1, R@5 y R@10."
         y = F.normalize(traduce(self.clip), dim=1)
-        primeras = (y @ self.candidatas.T).topk(min(10, len(self.candidatas)), dim=1).indices
-        bien = self.buenas.gather(1, primeras)
-        return dict(coseno=(y*self.objetivo).sum(1).mean().item()) | {f"R@{k}": bien[:, :k].any(1).float().mean().item() for k in (1, 5, 10)}
+        s = y @ self.candidatas.T
+        mejor = s.masked_fill(~self.buenas, -math.inf).amax(1, keepdim=True)
+        delante = ((s >= mejor) & ~self.buenas).sum(1)  # un empate no es un acierto
+        aciertos = {f"R@{k}": (delante < k).float().mean().item() for k in (1, 5, 10)}
+        return dict(coseno=(y*self.objetivo).sum(1).mean().item()) | aciertos
 
 # %% ../nbs/03_traductor.ipynb #e18ab7f5
 def crear_pruebas(

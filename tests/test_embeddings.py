@@ -89,11 +89,30 @@ def de_ancho_doble(t: str) -> str:
 
 
 VARIANTES = dict(
-    mayúsculas=str.upper, inicial=str.capitalize, título=str.title, nfd=lambda t: unicodedata.normalize('NFD', t),
-    nfkd_y_mayúsculas=lambda t: unicodedata.normalize('NFKD', t.upper()), espacios=lambda t: f'  {t}\t\n', dobles=lambda t: t.replace(' ', '  '),
-    exclamación=lambda t: f'¡{t}!', pregunta=lambda t: f'¿{t}?', muchas=lambda t: f'{t}!!!', comillas=lambda t: f'«{t}»', inglesas=lambda t: f'"{t}"',
-    curvas=lambda t: f'“{t}”', simples=lambda t: f"'{t}'", paréntesis=lambda t: f'({t})', guion=lambda t: f'- {t}', raya=lambda t: f'—{t}—', coma=lambda t: f'{t},',
-    punto=lambda t: f'{t}.', emoji=lambda t: f'{t} 🎵', irrompible=lambda t: t.replace(' ', '\u00a0'), invisible=lambda t: f'\ufeff{t}\u200b', ancho=de_ancho_doble)
+    mayúsculas=str.upper,
+    inicial=str.capitalize,
+    título=str.title,
+    nfd=lambda t: unicodedata.normalize('NFD', t),
+    nfkd_y_mayúsculas=lambda t: unicodedata.normalize('NFKD', t.upper()),
+    espacios=lambda t: f'  {t}\t\n',
+    dobles=lambda t: t.replace(' ', '  '),
+    exclamación=lambda t: f'¡{t}!',
+    pregunta=lambda t: f'¿{t}?',
+    muchas=lambda t: f'{t}!!!',
+    comillas=lambda t: f'«{t}»',
+    inglesas=lambda t: f'"{t}"',
+    curvas=lambda t: f'“{t}”',
+    simples=lambda t: f"'{t}'",
+    paréntesis=lambda t: f'({t})',
+    guion=lambda t: f'- {t}',
+    raya=lambda t: f'—{t}—',
+    coma=lambda t: f'{t},',
+    punto=lambda t: f'{t}.',
+    emoji=lambda t: f'{t} 🎵',
+    irrompible=lambda t: t.replace(' ', '\u00a0'),
+    invisible=lambda t: f'\ufeff{t}\u200b',
+    ancho=de_ancho_doble,
+)
 
 
 @pytest.mark.parametrize('variante', VARIANTES)
@@ -108,8 +127,10 @@ def test_las_variantes_de_un_texto_son_el_mismo(codificadores, variante, apuntar
 
 def test_nada_corta_un_texto_a_medias(codificadores):
     "Una letra, una cifra o un signo que CLIP no conozca no es el final de la frase."
-    principios = ['un perro ladró', 'llovió', '3 perros', 'ñu', 'un perro (grande)', 'un 50% de lluvia', 'ladra ¡ya!', 'œuvre', 'perro/gato']
-    for cod in codificadores.values(): assert coseno(cod, principios, [f'{p} y el mar' for p in principios]).max() < .999
+    principios = ['un perro ladró', 'llovió', '3 perros', 'ñu', 'un perro (grande)']
+    principios += ['un 50% de lluvia', 'ladra ¡ya!', 'œuvre', 'perro/gato']
+    for cod in codificadores.values():
+        assert coseno(cod, principios, [f'{p} y el mar' for p in principios]).max() < .999
 
 
 def test_una_forma_de_unicode_para_todos():
@@ -119,7 +140,7 @@ def test_una_forma_de_unicode_para_todos():
 
 
 def test_el_normalizador_es_el_del_archivo(tmp_path):
-    "El de `mini` es el que dice el cuaderno; el de un RoBERTa sin ninguno no pone ninguno; y guardado y vuelto a cargar, sigue."
+    "El de `mini` es el que dice el cuaderno, también vuelto a cargar; un RoBERTa sin ninguno se queda sin él."
     import json
 
     from transformers import RobertaTokenizer
@@ -129,7 +150,8 @@ def test_el_normalizador_es_el_del_archivo(tmp_path):
     for pieza in ('clip', 'clap'):
         t = cargar_tokenizer(MINI/pieza)
         t.save_pretrained(tmp_path/pieza)
-        for c in (MINI/pieza, tmp_path/pieza): suyo[c] = json.loads((c/'tokenizer.json').read_text(encoding='utf-8'))['normalizer']
+        for c in (MINI/pieza, tmp_path/pieza):
+            suyo[c] = json.loads((c/'tokenizer.json').read_text(encoding='utf-8'))['normalizer']
         assert cargar_tokenizer(tmp_path/pieza)('¡PERRO!') == t('perro')
     t.backend_tokenizer.normalizer = normalizador_mini()
     assert all(n == json.loads(t.backend_tokenizer.to_str())['normalizer'] for n in suyo.values())
@@ -146,7 +168,8 @@ def test_setenta_y_siete_fichas(codificadores):
         assert 20 < len(cod.tokenizer(largo)['input_ids']) < 77
         assert coseno(cod, [largo + 'un perro'], [largo + 'el mar']) < .999
         larguisimo = 'lluvia y ' * 60
-        with pytest.warns(TextoAjeno, match='demasiado largo'): c = coseno(cod, [larguisimo + 'un perro'], [larguisimo + 'el mar'])
+        with pytest.warns(TextoAjeno, match='demasiado largo'):
+            c = coseno(cod, [larguisimo + 'un perro'], [larguisimo + 'el mar'])
         assert c > .9999
 
 
@@ -160,7 +183,8 @@ def test_avisos_de_lo_que_apenas_se_lee(codificadores):
         with pytest.warns(TextoAjeno, match='leer 2 textos'): cod.texto(['犬が吠えている', 'собака лает'])
         with warnings.catch_warnings():
             warnings.simplefilter('error')
-            cod.texto([t for c in SUJETOS.values() for ts in c.values() for t in ts] + list(base_mini(100)['caption']) + ['', 'ein Hund bellt', 'un tren pasa'])
+            cod.texto([t for c in SUJETOS.values() for ts in c.values() for t in ts])
+            cod.texto([*base_mini(100)['caption'], '', 'ein Hund bellt', 'un tren pasa'])
 
 
 def test_la_huella_es_de_los_pesos_y_de_los_tokenizers(codificadores):

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from img2audio import escala
-from img2audio.base_de_datos import TablaInvalida, abrir_imagen, al_lado, cargar_imagenes, de_una_vez, es_del_sistema, por_turno
+from img2audio.base_de_datos import (
+    TablaInvalida, abrir_imagen, al_lado, cargar_imagenes, de_una_vez, es_del_sistema, por_turno)
 from img2audio.escala import Extractor, abrir_extraccion, abrir_tabla, extraer_a_escala, leer_trozo, trozos
 
 
@@ -34,10 +35,18 @@ def hacer_tar(archivo, **contenido) -> str:
 # --- Tablas: un solo lector ---
 
 TSV = {  # lo que hay tras la cabecera `caption<TAB>url`, y las descripciones que son; `None`, una fila que no se lee
-    'U+2028, U+0085, VT y FF': ('un perro\u2028ladra\ta\nllueve\x85mucho\tb\nolas\x0bdel\x0cmar\tc\n', ['un perro\u2028ladra', 'llueve\x85mucho', 'olas\x0bdel\x0cmar']),
-    'retorno suelto': ('un\rperro\ta\nun gallo\tb\n', ['un\rperro', 'un gallo']), 'saltos de Windows': ('un perro\ta\r\nun gallo\tb\r\n', ['un perro', 'un gallo']),
-    'comillas': ('"un perro\nladra ""fuerte"""\ta\n"el mar"\tb\n', ['un perro\nladra "fuerte"', 'el mar']), 'nulos que no lo son': ('null\ta\nNA\tb\n911\tc\n', ['null', 'NA', '911']),
-    'campos de menos': ('un perro\nun gallo\tb\n', [None, 'un gallo']), 'otra codificación': ('un perro\ta\n', ['un perro']), 'en blanco': ('\nun perro\ta\n\n', ['un perro']), 'solo cabecera': ('', [])}
+    'U+2028, U+0085, VT y FF': (
+        'un perro\u2028ladra\ta\nllueve\x85mucho\tb\nolas\x0bdel\x0cmar\tc\n',
+        ['un perro\u2028ladra', 'llueve\x85mucho', 'olas\x0bdel\x0cmar']),
+    'retorno suelto': ('un\rperro\ta\nun gallo\tb\n', ['un\rperro', 'un gallo']),
+    'saltos de Windows': ('un perro\ta\r\nun gallo\tb\r\n', ['un perro', 'un gallo']),
+    'comillas': ('"un perro\nladra ""fuerte"""\ta\n"el mar"\tb\n', ['un perro\nladra "fuerte"', 'el mar']),
+    'nulos que no lo son': ('null\ta\nNA\tb\n911\tc\n', ['null', 'NA', '911']),
+    'campos de menos': ('un perro\nun gallo\tb\n', [None, 'un gallo']),
+    'otra codificación': ('un perro\ta\n', ['un perro']),
+    'en blanco': ('\nun perro\ta\n\n', ['un perro']),
+    'solo cabecera': ('', []),
+}
 
 
 @pytest.mark.parametrize('marca', ['', '\ufeff'])
@@ -57,16 +66,20 @@ def test_columnas_por_su_nombre(tmp_path):
     for n, datos in {'a.tsv': 'lang\turl\tpie\nes\tx.png\tun perro\n', 'b.tsv': 'lang\tpie\nes\tun perro\n'}.items():
         (tmp_path/n).write_text(datos, encoding='utf-8')
         assert textos(tmp_path/n, 'pie') == ['un perro']
-        with pytest.raises(TablaInvalida, match=f'{n}, línea 1: .*faltan o se repiten caption, y hay lang'): trozos(tmp_path/n)
+        with pytest.raises(TablaInvalida, match=f'{n}, línea 1: .*faltan o se repiten caption, y hay lang'):
+            trozos(tmp_path/n)
     pd.DataFrame(dict(pie=['un perro'])).to_parquet(tmp_path/'c.parquet')
-    with pytest.raises(TablaInvalida, match='no tiene columna «caption»; tiene pie'): leer_trozo(trozos(tmp_path/'c.parquet')[0])
-    (tmp_path/'cc.tsv').write_text('a "big" dog\thttps://e.org/a.jpg\n"the sea\thttp://e.org/b.jpg\n', encoding='utf-8')  # sin cabecera y sin comillas
-    assert [(f['caption'], f['imagen']) for f in leer_trozo(trozos(tmp_path/'cc.tsv')[0])] == [('a "big" dog', 'https://e.org/a.jpg'), ('"the sea', 'http://e.org/b.jpg')]
+    with pytest.raises(TablaInvalida, match='no tiene columna «caption»; tiene pie'):
+        leer_trozo(trozos(tmp_path/'c.parquet')[0])
+    filas = [('a "big" dog', 'https://e.org/a.jpg'), ('"the sea', 'http://e.org/b.jpg')]  # sin cabecera y sin comillas
+    (tmp_path/'cc.tsv').write_text(''.join(f'{c}\t{u}\n' for c, u in filas), encoding='utf-8')
+    assert [(f['caption'], f['imagen']) for f in leer_trozo(trozos(tmp_path/'cc.tsv')[0])] == filas
 
 
 def test_la_codificacion_se_dice(tmp_path):
     (tmp_path/'w.csv').write_bytes('caption\nun niño llora\n'.encode('cp1252'))
-    with pytest.raises(TablaInvalida, match=r'w\.csv, línea 2: se esperaba UTF-8 .* Windows-1252'): abrir_tabla(str(tmp_path/'w.csv'))
+    with pytest.raises(TablaInvalida, match=r'w\.csv, línea 2: se esperaba UTF-8 .* Windows-1252'):
+        abrir_tabla(str(tmp_path/'w.csv'))
     (tmp_path/'w.tsv').write_bytes('caption\turl\nun niño llora\ta\nun perro\tb\n'.encode('cp1252'))
     mala, buena = leer_trozo(trozos(tmp_path/'w.tsv')[0])
     assert 'Windows-1252' in mala['error'] and buena['caption'] == 'un perro'
@@ -86,18 +99,22 @@ def test_abrir_tabla(tmp_path):
 
 def test_tar(tmp_path, apuntar):
     "Las muestras, partidas por el primer punto del nombre; cualquier imagen; y lo que deja el sistema, fuera."
-    nombres = {'./000.png': dibujo(), './000.txt': b'uno', './v1.2/001.jpg': dibujo('JPEG'), './v1.2/001.txt': b'\xef\xbb\xbfdos\n', '002.txt': b'sin imagen',
-               '._000.png': b'de macOS', './__MACOSX/._000.txt': b'de macOS', '.DS_Store': b'x', 'Thumbs.db': b'x', 'suelto': b'x'}
+    nombres = {'./000.png': dibujo(), './000.txt': b'uno', './v1.2/001.jpg': dibujo('JPEG'),
+               './v1.2/001.txt': b'\xef\xbb\xbfdos\n', '002.txt': b'sin imagen'}
+    nombres |= dict.fromkeys(['._000.png', './__MACOSX/._000.txt', '.DS_Store', 'Thumbs.db', 'suelto'], b'x')
     filas = leer_trozo(trozos(hacer_tar(tmp_path/'p.tar', **nombres))[0])
-    assert [(f['caption'], f['imagen'] is not None) for f in filas] == [('uno', True), ('dos', True), ('sin imagen', False)]
+    assert [f['caption'] for f in filas] == ['uno', 'dos', 'sin imagen']
+    assert [f['imagen'] is not None for f in filas] == [True, True, False]
     for formato, ext in dict(PNG='png', JPEG='JPG', WEBP='webp', GIF='gif', BMP='bmp', TIFF='tif').items():
-        f, = leer_trozo(trozos(hacer_tar(tmp_path/'f.tar', **{f'a.{ext}': dibujo(formato), 'a.seg.png': b'mascara', 'a.txt': b'x'}))[0])
+        contenido = {f'a.{ext}': dibujo(formato), 'a.seg.png': b'mascara', 'a.txt': b'x'}
+        f, = leer_trozo(trozos(hacer_tar(tmp_path/'f.tar', **contenido))[0])
         assert abrir_imagen(f['imagen']).size == (40, 40)
         apuntar()
 
 
 def test_un_json_roto_es_una_fila(tmp_path):
-    malos = [b'{"caption": ', b'', b'[1, 2]', b'null', b'"texto"', b'\xff\xfe\x00', b'['*100_000, b'{"caption": 3}', b'{"caption": "mal \\ud83d"}', b'{"otra": "x"}']
+    malos = [b'{"caption": ', b'', b'[1, 2]', b'null', b'"texto"', b'\xff\xfe\x00', b'['*100_000]
+    malos += [b'{"caption": 3}', b'{"caption": "mal \\ud83d"}', b'{"otra": "x"}']
     contenido = {'bueno.json': '{"caption": "un niño"}'.encode(), 'bueno.png': dibujo()}
     for i, m in enumerate(malos): contenido |= {f'{i}.json': m, f'{i}.png': dibujo()}
     hacer_tar(tmp_path/'j.tar', **contenido, **{'t.txt': b'\xff\xff', 't.png': dibujo()})
@@ -117,7 +134,8 @@ def test_un_tar_cortado(tmp_path):
 def test_imagenes_de_datasets(tmp_path):
     "Una columna `{bytes, path}`, como las guarda datasets."
     Image.new('RGB', (9, 9)).save(tmp_path/'x.png')
-    imagenes = [dict(bytes=dibujo(), path=None), dict(bytes=None, path=str(tmp_path/'x.png')), dict(bytes=None, path=None), None]
+    parejas = [(dibujo(), None), (None, str(tmp_path/'x.png')), (None, None)]
+    imagenes = [*(dict(bytes=b, path=p) for b, p in parejas), None]
     pd.DataFrame(dict(caption=list('abcd'), image=imagenes)).to_parquet(tmp_path/'hf.parquet')
     hecho, = extraer_a_escala(tmp_path/'hf.parquet', tmp_path/'s', imagenes=True, imagen='image', progreso=False)
     assert (hecho['filas'], hecho['errores']) == (2, 2)
@@ -146,7 +164,7 @@ def test_carpeta_con_restos_del_sistema(tmp_path):
 # --- El caso vacío ---
 
 def test_trozos_sin_nada_bueno(tmp_path):
-    "Uno con todo malo, uno sin filas y uno bueno: se abre, se sabe qué falló, no se rehace y se puede entrenar con ello."
+    "Uno con todo malo, uno sin filas y uno bueno: se abre, se sabe qué falló y no se rehace."
     (tmp_path/'t').mkdir()
     pd.DataFrame(dict(caption=['uno', 'dos'])).to_parquet(tmp_path/'t'/'b.parquet')
     pd.DataFrame(dict(caption=[None, '  '])).to_parquet(tmp_path/'t'/'a.parquet')
@@ -156,7 +174,8 @@ def test_trozos_sin_nada_bueno(tmp_path):
     hechos = extraer_a_escala(tmp_path/'t', tmp_path/'s', progreso=False)
     assert [(h['filas'], h['errores']) for h in hechos] == [(0, 2), (2, 0), (0, 0), (0, 0)]
     assert extraer_a_escala(tmp_path/'t', tmp_path/'s', progreso=False) == []
-    assert list(abrir_extraccion(tmp_path/'s')['caption']) == ['uno', 'dos'] and len(abrir_extraccion(tmp_path/'s', 'errores')) == 2
+    assert list(abrir_extraccion(tmp_path/'s')['caption']) == ['uno', 'dos']
+    assert len(abrir_extraccion(tmp_path/'s', 'errores')) == 2
     for nada in ('a.parquet', 'c.parquet', 'd.tsv'):
         extraer_a_escala(tmp_path/'t'/nada, tmp_path/f's-{nada}', progreso=False)
         vacia = abrir_extraccion(tmp_path/f's-{nada}')
@@ -172,9 +191,12 @@ def test_entrenar_con_trozos_vacios(tmp_path):
     for n in 'ab': e.extraer(trozos(tmp_path/f'{n}.parquet')[0])
     archivos = sorted((tmp_path/'s'/'filas').glob('*'))
     assert -1 <= escala.entrenar_en_corriente(archivos, tmp_path/'tr', validar=2, batch_size=2) <= 1
-    for args, dice in ((dict(validar=10), 'baje validar'), (dict(epocas=0), 'epocas debe ser al menos 1'), (dict(batch_size=0), 'batch_size debe')):
+    malos = {'baje validar': dict(validar=10), 'epocas debe ser al menos 1': dict(epocas=0),
+             'batch_size debe': dict(batch_size=0)}
+    for dice, args in malos.items():
         with pytest.raises(ValueError, match=dice): escala.entrenar_en_corriente(archivos, tmp_path/'tr2', **args)
-    with pytest.raises(ValueError, match='tablas están vacías'): escala.entrenar_en_corriente(archivos[:1], tmp_path/'tr2')
+    with pytest.raises(ValueError, match='tablas están vacías'):
+        escala.entrenar_en_corriente(archivos[:1], tmp_path/'tr2')
     with pytest.raises(ValueError, match='ningún Parquet'): escala.entrenar_en_corriente([], tmp_path/'tr2')
 
 
@@ -195,7 +217,8 @@ def test_otro_clap_no_es_lo_mismo(tmp_path):
     mini, tabla = cargar_perfil('mini'), base_mini(12)
     otro = Perfil('otro', mini.clip, str(tmp_path/'clap'), mini.audioldm, mini.traductor)
     escala.extraer_parte(tabla, tmp_path, 0, 2, progreso=False)
-    with pytest.raises(ValueError, match='CLAP de otro perfil'): escala.extraer_parte(tabla, tmp_path, 0, 2, otro, progreso=False)
+    with pytest.raises(ValueError, match='CLAP de otro perfil'):
+        escala.extraer_parte(tabla, tmp_path, 0, 2, otro, progreso=False)
     escala.extraer_parte(tabla, tmp_path, 0, 2, progreso=False)
 
 
@@ -223,5 +246,6 @@ def test_enlaces_y_archivos_de_solo_lectura(tmp_path):
         assert (tmp_path/'enlace').is_symlink() and (tmp_path/'real.txt').read_text() == texto
     (tmp_path/'real.txt').chmod(0o444)
     for destino in ('enlace', 'real.txt'):
-        with pytest.raises(PermissionError, match='solo se puede leer'), de_una_vez(tmp_path/destino) as f: f.write_text('tres')
+        with pytest.raises(PermissionError, match='solo se puede leer'), de_una_vez(tmp_path/destino) as f:
+            f.write_text('tres')
     assert (tmp_path/'real.txt').read_text() == 'dos'

@@ -1,4 +1,4 @@
-"Lo que vería una persona es lo que ve el modelo: los adornos de un archivo no son la imagen, ni su transparencia un capricho."
+"Lo que vería una persona es lo que ve el modelo: los adornos de un archivo no son la imagen."
 import builtins
 import io
 import struct
@@ -27,20 +27,35 @@ def abrir(datos) -> np.ndarray:
 def con_trozos(*trozos: bytes) -> bytes: return PNG[:33] + b''.join(trozos) + PNG[33:]
 
 
-def segmento(marca: int, datos: bytes) -> bytes: return b'\xff' + bytes([marca]) + struct.pack('>H', len(datos) + 2) + datos
+def segmento(marca: int, datos: bytes) -> bytes:
+    return b'\xff' + bytes([marca]) + struct.pack('>H', len(datos) + 2) + datos
 
 
 MUCHO = b'a'*(2*MIB)
 ADORNOS_PNG = {
-    'texto largo': trozo_png(b'tEXt', b'prompt\0' + MUCHO), 'texto comprimido': trozo_png(b'zTXt', b'prompt\0\0' + zlib.compress(MUCHO)),
-    'texto Unicode': trozo_png(b'iTXt', b'workflow\0\1\0\0\0' + zlib.compress(MUCHO)), 'perfil largo': trozo_png(b'iCCP', b'p\0\0' + zlib.compress(MUCHO)),
-    'perfil inflado': trozo_png(b'iCCP', b'p\0\0' + zlib.compress(bytes(64*MIB))), 'textos inflados': trozo_png(b'zTXt', b'a\0\0' + zlib.compress(bytes(MIB)))*5000,
-    'perfil roto': trozo_png(b'iCCP', b'p\0\0no es zlib'), 'texto roto': trozo_png(b'zTXt', b''), 'suma mala': trozo_png(b'tEXt', b'a\0b')[:-4] + b'mala',
-    'fecha rota': trozo_png(b'tIME', b'x'), 'densidad rota': trozo_png(b'pHYs', b''), 'paleta sugerida': trozo_png(b'sPLT', b'')}
+    'texto largo': trozo_png(b'tEXt', b'prompt\0' + MUCHO),
+    'texto comprimido': trozo_png(b'zTXt', b'prompt\0\0' + zlib.compress(MUCHO)),
+    'texto Unicode': trozo_png(b'iTXt', b'workflow\0\1\0\0\0' + zlib.compress(MUCHO)),
+    'perfil largo': trozo_png(b'iCCP', b'p\0\0' + zlib.compress(MUCHO)),
+    'perfil inflado': trozo_png(b'iCCP', b'p\0\0' + zlib.compress(bytes(64*MIB))),
+    'textos inflados': trozo_png(b'zTXt', b'a\0\0' + zlib.compress(bytes(MIB)))*5000,
+    'perfil roto': trozo_png(b'iCCP', b'p\0\0no es zlib'),
+    'texto roto': trozo_png(b'zTXt', b''),
+    'suma mala': trozo_png(b'tEXt', b'a\0b')[:-4] + b'mala',
+    'fecha rota': trozo_png(b'tIME', b'x'),
+    'densidad rota': trozo_png(b'pHYs', b''),
+    'paleta sugerida': trozo_png(b'sPLT', b''),
+}
 ADORNOS_JPEG = {
-    'perfil roto': segmento(0xE2, b'ICC_PROFILE\0\1\1no lo es'), 'perfil a medias': segmento(0xE2, b'ICC_PROFILE\0\1\x09' + b'x'*60_000), 'MPF roto': segmento(0xE2, b'MPF\0basura'),
-    'Photoshop roto': segmento(0xED, b'Photoshop 3.0\0' + b'8BIM\x04\x04\xff\xff\xff\xff\xff'), 'XMP roto': segmento(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x'),
-    'EXIF roto': segmento(0xE1, b'Exif\0\0II*\0\xff\xff\xff\xff'), 'EXIF de basura': segmento(0xE1, b'Exif\0\0' + bytes(range(256))), 'comentario': segmento(0xFE, b'\xff'*60_000)}
+    'perfil roto': segmento(0xE2, b'ICC_PROFILE\0\1\1no lo es'),
+    'perfil a medias': segmento(0xE2, b'ICC_PROFILE\0\1\x09' + b'x'*60_000),
+    'MPF roto': segmento(0xE2, b'MPF\0basura'),
+    'Photoshop roto': segmento(0xED, b'Photoshop 3.0\0' + b'8BIM\x04\x04\xff\xff\xff\xff\xff'),
+    'XMP roto': segmento(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x'),
+    'EXIF roto': segmento(0xE1, b'Exif\0\0II*\0\xff\xff\xff\xff'),
+    'EXIF de basura': segmento(0xE1, b'Exif\0\0' + bytes(range(256))),
+    'comentario': segmento(0xFE, b'\xff'*60_000),
+}
 
 
 @pytest.mark.parametrize('caso', ADORNOS_PNG)
@@ -63,7 +78,9 @@ def test_lo_que_si_es_la_imagen_se_comprueba():
         with pytest.raises(ImagenInvalida): abrir(paleta[:i] + bytes([paleta[i] ^ 1]) + paleta[i + 1:])
     info = PngImagePlugin.PngInfo()
     info.add_text('prompt', 'a'*(2*MIB))
-    for datos in (guardar(dibujo(), 'PNG', exif=exif(6), pnginfo=info), guardar(dibujo(), 'JPEG', exif=exif(6), comment='x'*2000)):
+    girados = (guardar(dibujo(), 'PNG', exif=exif(6), pnginfo=info),
+               guardar(dibujo(), 'JPEG', exif=exif(6), comment='x'*2000))
+    for datos in girados:
         assert abrir(datos).shape == (23, 17, 3)
 
 
@@ -73,7 +90,8 @@ def bmp_de_32_bits(rgba: np.ndarray) -> bytes:
     "Un BMP V5 con canal alfa."
     alto, ancho = rgba.shape[:2]
     pixeles = rgba[::-1, :, [2, 1, 0, 3]].tobytes()
-    cabecera = struct.pack('<IiiHHIIiiII', 124, ancho, alto, 1, 32, 3, len(pixeles), 0, 0, 0, 0) + struct.pack('<4I', 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    cabecera = struct.pack('<IiiHHIIiiII', 124, ancho, alto, 1, 32, 3, len(pixeles), 0, 0, 0, 0)
+    cabecera += struct.pack('<4I', 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     cabecera += b'BGRs' + bytes(124 - len(cabecera) - 4)
     return b'BM' + struct.pack('<IHHI', 14 + 124 + len(pixeles), 0, 0, 14 + 124) + cabecera + pixeles
 
@@ -82,7 +100,8 @@ def test_alfa_cero_en_todas_partes(apuntar):
     "No borra la imagen: se ignora. Donde de verdad no hay nada, papel en blanco."
     color = np.asarray(dibujo())
     rgba = np.dstack([color, np.zeros(color.shape[:2], np.uint8)])
-    for datos in (bmp_de_32_bits(rgba), guardar(Image.fromarray(rgba), 'PNG'), guardar(Image.fromarray(rgba), 'TIFF'), Image.fromarray(rgba), rgba):
+    imagen = Image.fromarray(rgba)
+    for datos in (bmp_de_32_bits(rgba), guardar(imagen, 'PNG'), guardar(imagen, 'TIFF'), imagen, rgba):
         assert np.array_equal(abrir(datos), color)
         apuntar()
     assert (abrir(guardar(Image.new('RGBA', (9, 9), (7, 7, 7, 0)), 'PNG')) == 255).all()
@@ -102,7 +121,8 @@ def test_un_dibujo_blanco_se_ve(apuntar):
     for color in ((255, 255, 255), (240, 245, 250), (255, 255, 255, 150)):
         for fondo in ((0, 0, 0, 0), (255, 255, 255, 0)):
             for formato in ('PNG', 'WEBP', 'TIFF'):
-                vista = abrir(guardar(figura(color, fondo), formato, **(dict(lossless=True) if formato == 'WEBP' else {})))
+                opciones = dict(lossless=True) if formato == 'WEBP' else {}
+                vista = abrir(guardar(figura(color, fondo), formato, **opciones))
                 assert vista.std() > 40 and vista[0, 0].max() < 40
                 apuntar()
     for color in ((0, 0, 0), (200, 30, 30), (255, 220, 0), (170, 170, 170)):
@@ -128,7 +148,9 @@ def test_los_bits_que_lleva(bits, apuntar):
 
 # --- JPEG: sin final, y muy grandes ---
 
-@pytest.mark.parametrize('opciones', [{}, dict(progressive=True), dict(quality=30, subsampling=0), dict(restart_marker_blocks=1), dict(restart_marker_rows=2, subsampling=2)])
+@pytest.mark.parametrize('opciones', [
+    {}, dict(progressive=True), dict(quality=30, subsampling=0), dict(restart_marker_blocks=1),
+    dict(restart_marker_rows=2, subsampling=2)])
 @pytest.mark.parametrize('modo', ['RGB', 'L', 'CMYK'])
 def test_un_jpeg_sin_final(modo, opciones, apuntar):
     "Si solo le falta la marca, se abre y se avisa; si le falta un trozo, no se abre."
@@ -145,12 +167,14 @@ def test_un_jpeg_sin_final(modo, opciones, apuntar):
 
 def test_un_jpeg_de_muchos_pixeles():
     "De 25 a 250 millones, reducido: la mitad, el cuarto. Más, o progresivo de más de 50, no."
-    for lados, debe in (((6000, 4000), (6000, 4000)), ((8000, 6000), (4000, 3000)), ((10_000, 7000), (5000, 3500)), ((16_320, 12_240), (4080, 3060))):
+    for lados, parte in (((6000, 4000), 1), ((8000, 6000), 2), ((10_000, 7000), 2), ((16_320, 12_240), 4)):
         datos = guardar(Image.new('L', lados, 90), 'JPEG')
         vista = abrir_imagen(datos)
-        assert vista.size == debe and vista.getpixel((9, 9)) == (90, 90, 90)
-    with pytest.raises(ImagenInvalida, match='demasiados píxeles'): abrir_imagen(guardar(Image.new('L', (20_000, 15_000)), 'JPEG'))
-    with pytest.raises(ImagenInvalida, match='demasiados píxeles'): abrir_imagen(guardar(Image.new('L', (8000, 7000)), 'JPEG', progressive=True))
+        assert vista.size == (lados[0]//parte, lados[1]//parte) and vista.getpixel((9, 9)) == (90, 90, 90)
+    with pytest.raises(ImagenInvalida, match='demasiados píxeles'):
+        abrir_imagen(guardar(Image.new('L', (20_000, 15_000)), 'JPEG'))
+    with pytest.raises(ImagenInvalida, match='demasiados píxeles'):
+        abrir_imagen(guardar(Image.new('L', (8000, 7000)), 'JPEG', progressive=True))
     with pytest.raises(ImagenInvalida, match='demasiados píxeles'): abrir_imagen(png(8000, 7000))
 
 
@@ -164,7 +188,8 @@ def test_heic(monkeypatch):
         return de_verdad(nombre, *resto)
     for marca, otras in ((b'heic', b'mif1heic'), (b'mif1', b'heicmif1'), (b'msf1', b'hevc')):
         datos = struct.pack('>I', 16 + len(otras)) + b'ftyp' + marca + bytes(4) + otras + bytes(64)
-        with monkeypatch.context() as m, pytest.raises(ImagenInvalida, match=r'es HEIC.*pip install .img2audio\[imagenes\]'):
+        dice = r'es HEIC.*pip install .img2audio\[imagenes\]'
+        with monkeypatch.context() as m, pytest.raises(ImagenInvalida, match=dice):
             m.setattr(builtins, '__import__', sin_heif)
             abrir_imagen(datos)
     heif = pytest.importorskip('pillow_heif')

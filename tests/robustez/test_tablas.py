@@ -24,7 +24,8 @@ DAÑOS = {
     'comilla sin cerrar': (con(b'9,"x'), 'csv', 5, 'comillas no casan', FILAS[:3]), 'comilla sin cerrar al final': (b + b'9,"x', 'csv', 6, 'comillas no casan', FILAS), 'letras tras la comilla': (con(b'9,"x"y'), 'csv', 5, 'comillas no casan', FILAS),
     'espacio tras la comilla': (con(b'9,"x" '), 'csv', 5, 'comillas no casan', FILAS), 'comillas impares': (con(b'9,"a"b"'), 'csv', 5, 'comillas no casan', None), 'campo enorme': (con(b'9,' + b'x'*200_000), 'csv', 5, 'no acaba', FILAS),
     'línea de 2 MB': (con(b'9,' + b'x'*2_000_000), 'csv', 5, 'una línea pasa de', FILAS[:3]), 'sin saltos de línea': (b'id,caption' + b',x'*1_000_000, 'csv', 1, 'pasa de', None), 'última fila a medias': (b[:-16] , 'csv', 5, 'hay 1', FILAS[:3]),
-    'saltos de Mac antiguo': (b'id,caption\r1,Un perro ladra\r', 'csv', 1, 'Mac antiguo', None), 'punto y coma en todas': (b.replace(b',', b';'), 'csv', 1, 'otro signo|comillas no casan', None),
+    'saltos de Mac antiguo': (b'id,caption\r1,Un perro ladra\r', 'csv', 1, 'Mac antiguo', None),
+    'punto y coma en todas': (b.replace(b',', b';'), 'csv', 1, 'otro signo|comillas no casan', None),
     'Windows-1252': ('id,caption\n1,un niño llora'.encode('cp1252'), 'csv', 2, 'quizá sea Windows-1252', []),
     'vacía': (b'', 'csv', 1, 'hay ninguna', None), 'solo saltos': (b'\n\n\n', 'csv', 1, 'hay ninguna', None), 'sin cabecera': (b.split(b'\n', 1)[1], 'csv', 1, 'faltan o se repiten', None), 'otra cabecera': (b.replace(b'caption', b'texto'), 'csv', 1, 'faltan o se repiten caption, y hay id, texto', None),
     'mayúsculas en la cabecera': (b.replace(b'caption', b'Caption'), 'csv', 1, 'faltan', None), 'espacio en la cabecera': (b.replace(b',caption', b', caption'), 'csv', 1, 'faltan', None), 'columna repetida': (b'caption,caption\na,b\n', 'csv', 1, 'se repiten caption', None),
@@ -97,7 +98,8 @@ def test_rutas(tmp_path, apuntar):
 
 
 TEXTOS = [
-    'null', 'NA', 'nan', 'None', '911', '1e5', 'TRUE', '-', 'un perro\u2028ladra', 'llueve\x85mucho', 'olas\x0bdel\x0cmar', 'un\rretorno\rsuelto',
+    'null', 'NA', 'nan', 'None', '911', '1e5', 'TRUE', '-',
+    'un perro\u2028ladra', 'llueve\x85mucho', 'olas\x0bdel\x0cmar', 'un\rretorno\rsuelto',
     'acaba en\r', 'dos\nlíneas', 'con\ttabulador', 'con "comillas"', '\x1c\x1d.']
 
 
@@ -111,7 +113,7 @@ def en_tabla(texto: str, separador: str) -> str:
 @pytest.mark.parametrize('salto', ['\n', '\r\n'])
 @pytest.mark.parametrize('marca', ['', '\ufeff'])
 def test_todo_texto_es_texto(ext, salto, marca, tmp_path, apuntar):
-    "Solo `\\n` y `\\r\\n` acaban una línea; una marca de UTF-8 no es texto; y lo que parece un número o un nulo no lo es."
+    "Solo `\\n` y `\\r\\n` acaban una línea; una marca de UTF-8 no es texto; «null» y «911», sí."
     separador, archivo = '\t' if 'tsv' in ext else ',', tmp_path/f't.{ext}'
     filas = [f'n{separador}caption', *(f'{i}{separador}{en_tabla(t, separador)}' for i, t in enumerate(TEXTOS))]
     datos = (marca + salto.join(filas)).encode()
@@ -128,12 +130,15 @@ def test_descripciones_en_blanco(tmp_path, apuntar):
     "Una descripción vacía no se embebe: o se dice dónde está, o se aparta con un aviso."
     ac = tmp_path/'ac.csv'
     for blanca in ('', '   ', '\u00a0'):
-        ac.write_text(f'audiocap_id,youtube_id,start_time,caption\n1,a,30,A dog barks\n2,b,10,{blanca}\n', encoding='utf-8')
-        with pytest.raises(TablaInvalida, match=r'ac\.csv, línea 3: la columna caption está vacía'): cargar_audiocaps('train', ac)
+        filas = f'1,a,30,A dog barks\n2,b,10,{blanca}\n'
+        ac.write_text(f'audiocap_id,youtube_id,start_time,caption\n{filas}', encoding='utf-8')
+        with pytest.raises(TablaInvalida, match=r'ac\.csv, línea 3: la columna caption está vacía'):
+            cargar_audiocaps('train', ac)
         with pytest.raises(TablaInvalida, match='línea 3'): cargar_descripciones(ac)
         with pytest.warns(UserWarning, match='1 filas rotas'): quedan = cargar_descripciones(ac, estricto=False)
         assert list(quedan['caption']) == ['A dog barks']
         apuntar()
     (tmp_path/'cc.tsv').write_text('\thttps://e.org/a.jpg\nel mar\thttps://e.org/b.jpg\n', encoding='utf-8')
-    with pytest.warns(UserWarning, match='línea 1: la columna caption está vacía'): quedan = cargar_conceptual(tmp_path/'cc.tsv')
+    with pytest.warns(UserWarning, match='línea 1: la columna caption está vacía'):
+        quedan = cargar_conceptual(tmp_path/'cc.tsv')
     assert list(quedan['caption']) == ['el mar']
