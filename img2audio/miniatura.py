@@ -36,6 +36,7 @@ from transformers import (CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToke
 
 from .base_de_datos import *
 from .base_de_datos import BANDAS, FRECUENCIA, SALTO, SUELO
+from .embeddings import cargar_tokenizer, normalizador_mini
 from .evaluacion import bfloat16_acelera
 from .orden import Param
 from .vocoder import Criticos, VocoderRuido, distancia_energia, perdidas_vocoder
@@ -363,6 +364,7 @@ def crear_clap(
     "Un CLAP pequeño, sin entrenar: 16 kHz, 64 bandas, salto de 320 muestras, 5 s."
     tokenizer = RobertaTokenizer().train_new_from_iterator(corpus, vocab_size=3000, show_progress=False)
     tokenizer.model_max_length = 77
+    tokenizer.backend_tokenizer.normalizer = normalizador_mini()
     texto = dict(vocab_size=len(tokenizer), hidden_size=128, num_hidden_layers=3, num_attention_heads=4, intermediate_size=512, max_position_embeddings=80,
                  bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     audio = dict(spec_size=128, num_mel_bins=64, patch_embeds_hidden_size=32, hidden_size=256, depths=[2, 2, 4, 2], num_attention_heads=[2, 4, 8, 8],
@@ -488,7 +490,7 @@ def entrenar_clap(
     torch.manual_seed(semilla)
     clips, validacion = clips or cargar_clips(extra=EXTRA), validacion or cargar_clips((4,))
     textos = crear_textos(audiocaps)
-    if desde: modelo, tokenizer, extractor = ClapModel.from_pretrained(desde, dtype=torch.float32), RobertaTokenizer.from_pretrained(desde), ClapFeatureExtractor.from_pretrained(desde)
+    if desde: modelo, tokenizer, extractor = ClapModel.from_pretrained(desde, dtype=torch.float32), cargar_tokenizer(desde), ClapFeatureExtractor.from_pretrained(desde)
     else: modelo, tokenizer, extractor = crear_clap(corpus(textos))
     red = ConAnclas(modelo.train(), len(CLASES))
     if desde: anclar(red, tokenizer, textos, CLASES)
@@ -845,6 +847,8 @@ def crear_clip(
     "Un CLIP pequeño, sin entrenar: ViT de 64 px en parches de 8, 512 dimensiones."
     tokenizer = CLIPTokenizer().train_new_from_iterator(corpus, vocab_size=3000, show_progress=False)
     tokenizer.model_max_length = 77
+    tokenizer.backend_tokenizer.normalizer = normalizador_mini()
+    tokenizer.backend_tokenizer.model.unk_token = None  # era el de final: lo que no conoce cortaba la frase
     texto = dict(vocab_size=len(tokenizer), hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=77,
                  bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     vision = dict(hidden_size=192, intermediate_size=768, num_hidden_layers=6, num_attention_heads=3, image_size=LADO, patch_size=8, hidden_act="gelu")
@@ -1028,7 +1032,7 @@ def entrenar_clip(
     if album is None:
         album = Album(dibujos_por_clase(), abrir_fotos(cargar_fotos("train")), abrir_cifar("train"), crear_textos(), dibujos_por_clase(otros=True))
     azar = random.Random(semilla)
-    if desde: modelo, tokenizer, procesador = CLIPModel.from_pretrained(desde, dtype=torch.float32), CLIPTokenizer.from_pretrained(desde), CLIPImageProcessorPil.from_pretrained(desde)
+    if desde: modelo, tokenizer, procesador = CLIPModel.from_pretrained(desde, dtype=torch.float32), cargar_tokenizer(desde), CLIPImageProcessorPil.from_pretrained(desde)
     else: modelo, tokenizer, procesador = crear_clip(corpus(album.textos) + [azar.choice(PLANTILLAS["en"]).format(e.replace("_", " ")) for e in album.nombres[len(CLASES):]*5])
     modelo.set_attn_implementation("eager")  # con 65 parches y en CPU, el doble de rápida al entrenar que la atención por bloques
     red = ConAnclas(modelo.train(), len(album.nombres))
@@ -1144,12 +1148,12 @@ def entrenar_unet(
     audiocaps: bool = True,
 ) -> None:
     "Entrena el UNet sobre los latentes del VAE de `destino/vae` y lo guarda, con su scheduler, en `destino`."
-    from transformers import AutoFeatureExtractor, AutoTokenizer
+    from transformers import AutoFeatureExtractor
     torch.manual_seed(semilla)
     clips = clips or cargar_clips(extra=EXTRA)
     vae, modelo = AutoencoderKL.from_pretrained(Path(destino)/"vae").float(), ClapModel.from_pretrained(clap).float()
     zs, es = latentes_de(clips, vae, modelo, AutoFeatureExtractor.from_pretrained(clap), variantes, tramas)
-    vacio, textos = embeddings_de_textos(modelo, AutoTokenizer.from_pretrained(clap), crear_textos(audiocaps))
+    vacio, textos = embeddings_de_textos(modelo, cargar_tokenizer(clap), crear_textos(audiocaps))
     torch.manual_seed(semilla)
     unet = crear_unet().train()
     if desde: unet.load_state_dict(UNet2DConditionModel.from_pretrained(desde, torch_dtype=torch.float32).state_dict(), strict=False)
