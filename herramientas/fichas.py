@@ -28,8 +28,8 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
     "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
                      "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y los relojes a compás, y `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo en los lotes enteros",
-    "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400` y `juntos --pasos PASOS_JUNTOS`, que solo mueve el decodificador",
-    "audioldm/vocoder": "`python -m img2audio.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos PASOS_JUNTOS`",
+    "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400` y `juntos --pasos 1700`, que solo mueve el decodificador",
+    "audioldm/vocoder": "`python -m img2audio.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700`",
 }
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
