@@ -27,7 +27,8 @@ def exportar(
     (destino/'nbs').mkdir()
     for f in sorted((RAIZ/'nbs').glob('*.ipynb')): shutil.copy(f, destino/'nbs'/f.name)
     (destino/PAQUETE).mkdir()
-    if (RAIZ/PAQUETE/'__init__.py').exists(): shutil.copy(RAIZ/PAQUETE/'__init__.py', destino/PAQUETE)
+    for n in ('__init__.py', '__main__.py'):  # `__main__.py` tampoco sale de ningún cuaderno
+        if (RAIZ/PAQUETE/n).exists(): shutil.copy(RAIZ/PAQUETE/n, destino/PAQUETE)
     orden = Path(sys.executable).with_name('nbdev_export')
     subprocess.run([str(orden)], cwd=destino, check=True, env={**os.environ, 'PYTHONPATH': str(destino)})
     return destino/PAQUETE

@@ -50,6 +50,9 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'extension': (['🌧', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
     'nada': ([], 'Diga qué sonorizar'),
     'negativo': (['🌧', '--negativo', 'un perro ladra', '--guia', '1'], 'El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió 1'),
+    'con_coma': (['🌧', '--segundos', '5,12'], 'los decimales van con punto: 5.12'),
+    'en_blanco': (['--texto', '  '], 'El texto está en blanco'),
+    'salida_imposible': (['🌧', '-o', 'nota.png/x.wav'], '«nota.png/x.wav»: pasa por algo que no es una carpeta'),
     'elegir': (['🌧', '--elegir', '0'], 'Se pueden pedir entre 1 y 100 sonidos, y se pidieron 0'),
     'varias_sin_pesos': (['🌧', '🐓'], '--pesos 1,1'),
     'pesos': (['🌧', '🐓', '--pesos', '1,mucho'], 'números separados por comas'),
@@ -76,10 +79,14 @@ ACIERTOS = {
     'elegir_bien': ['🌧', '-o', 'elegido.wav', '--elegir', '2', *CORTO],
     'media': ['🌧', 'lluvia_dibujada.png', '--pesos', '0.7,0.3', '-o', 'media.wav', *CORTO],
     'rehecho': ['--texto', 'cae la lluvia', '--sonido', 'dado.wav', '--fuerza', '0.6', '-o', 'rehecho.wav', *CORTO],
+    'ajeno': ['--texto', '雨が降る', '-o', 'ajeno.wav', *CORTO],
+    'en_mayusculas': ['--texto', '¡LLUVIA SOBRE UN TEJADO!', '-o', 'mayusculas.wav', *CORTO],
     'ddim': ['🌧', '--planificador', 'ddim', '--dtype', 'bfloat16', '-o', 'ddim.wav', *CORTO],
 }
 VARIOS = {  # nombre: (argumentos, estado): más de un archivo
     'dos': (['🌧', '--num_audios', '2', '-o', 'dos.wav', *CORTO], 0),
+    'rehechos': (['--texto', 'cae la lluvia', '--sonido', 'dado.wav', '--fuerza', '0.6', '--num_audios', '2', '-o',
+                  'rehechos.wav', *CORTO], 0),
     'lote': (['--lote', 'fotos', '-o', 'de_fotos', *CORTO], 1),
 }
 
@@ -208,6 +215,20 @@ def test_otra_semilla_otro_sonido(hecho, taller):
     assert np.abs(a - b).max() > .1*np.abs(a).max()
 
 
+def test_el_texto_da_igual_en_mayusculas(hecho, taller):
+    assert np.abs(leer(taller/'mayusculas.wav') - leer(taller/'texto.wav')).max() < 1e-3
+
+
+def test_varios_de_un_sonido(hecho, taller):
+    assert hecho['rehechos'][0] == 0, hecho['rehechos'][2]
+    assert np.abs(leer(taller/'rehechos-1.wav') - leer(taller/'rehecho.wav')).max() < 1e-3
+    assert np.abs(leer(taller/'rehechos-2.wav') - leer(taller/'rehechos-1.wav')).max() > .01
+
+
+def test_el_aviso_de_un_texto(hecho):
+    assert 'aviso: Este perfil apenas sabe leer' in hecho['ajeno'][2]
+
+
 def test_el_texto_negativo_cambia_el_sonido(hecho, taller):
     a, b = leer(taller/'guiado.wav'), leer(taller/'negativo.wav')
     assert np.abs(a - b).max() > .1*np.abs(a).max()
@@ -229,6 +250,7 @@ def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
 def test_lo_que_falla_no_deja_restos(hecho, taller):
     dejado = {f.relative_to(taller).as_posix() for f in taller.rglob('*') if f.is_file() and f.suffix not in ('.json', '.py')}
     assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva/ruta.flac', 'url.wav',
-                      'guiado.wav', 'negativo.wav', 'elegido.wav', 'media.wav', 'rehecho.wav', 'ddim.wav', 'dado.wav', 'dos-1.wav', 'dos-2.wav',
+                      'guiado.wav', 'negativo.wav', 'elegido.wav', 'media.wav', 'rehecho.wav', 'rehechos-1.wav', 'rehechos-2.wav', 'ajeno.wav',
+                      'mayusculas.wav', 'ddim.wav', 'dado.wav', 'dos-1.wav', 'dos-2.wav',
                       'fotos/lluvia.png', 'fotos/otra lluvia.jpg', 'fotos/mala.png', 'malas/mala.png', 'de_malas/resultados.csv',
                       'de_fotos/lluvia.wav', 'de_fotos/otra lluvia.wav', 'de_fotos/resultados.csv'}

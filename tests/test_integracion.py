@@ -1,0 +1,198 @@
+"La tubería ante lo que se le pide de verdad: textos, sonidos de partida, guías, semillas y avisos."
+import io
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import unicodedata
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from img2audio.base_de_datos import FRECUENCIA, abrir_imagen
+from img2audio.embeddings import PERFILES, Perfil
+from img2audio.integracion import (
+    FORMATOS, FRECUENCIAS_MP3, Sonido, TuberiaImg2Audio, cargar_tuberia, generadores, recoger_avisos, sonorizar,
+    sonorizar_lote)
+
+CORTO = dict(segundos=.64, pasos=2, progreso=False)
+
+
+@pytest.fixture(scope='module')
+def tuberia():
+    return cargar_tuberia()
+
+
+@pytest.fixture(scope='module')
+def dado():
+    "Un sonido de partida."
+    return Sonido(np.random.default_rng(0).normal(0, .1, 10_240).astype(np.float32))
+
+
+def tono(frecuencia: int, segundos: float = 1.) -> Sonido:
+    t = np.arange(round(segundos*frecuencia))/frecuencia
+    return Sonido((.5*np.sin(2*np.pi*440*t)).astype(np.float32), frecuencia)
+
+
+@pytest.mark.parametrize('texto', ['lluvia', 'un helicóptero', 'un perro ladra'])
+def test_el_texto_da_igual_como_se_escriba(tuberia, texto):
+    debe = tuberia.condicion_texto(texto)
+    nfd = unicodedata.normalize('NFD', texto)
+    for otro in (texto.upper(), texto.capitalize(), nfd, f'¡{texto}!', f'  {texto} '):
+        assert torch.cosine_similarity(tuberia.condicion_texto(otro), debe).item() >= .99, otro
+
+
+def test_avisos_de_los_textos(tuberia):
+    with recoger_avisos() as avisos:
+        tuberia.condicion_texto('雨が降る')
+        tuberia.condicion_texto('un perro ladra y '*40)
+    assert len(avisos) == 2 and 'apenas sabe leer' in avisos[0] and 'demasiado largo' in avisos[1]
+
+
+def test_los_avisos_de_otros_no_se_pierden():
+    with warnings.catch_warnings(record=True) as otros:
+        warnings.simplefilter('always')
+        with recoger_avisos() as avisos: warnings.warn('de otra biblioteca', RuntimeWarning)
+    assert avisos == [] and [(str(a.message), a.category) for a in otros] == [('de otra biblioteca', RuntimeWarning)]
+    assert otros[0].filename == __file__
+
+
+def test_el_aviso_de_un_texto_esta_en_el_lote():
+    (r,) = sonorizar_lote(['🌧'], '雨が降る', **CORTO)
+    assert r.error is None and 'apenas sabe leer' in r.aviso
+
+
+@pytest.mark.parametrize('texto', [' ', '\n\t', '\u3000'])
+def test_un_texto_en_blanco_se_dice(texto):
+    with pytest.raises(ValueError, match='en blanco'): sonorizar(texto=texto, **CORTO)
+    with pytest.raises(ValueError, match='en blanco'): sonorizar('🌧', texto_negativo=texto, **CORTO)
+
+
+# De un sonido, varios
+def test_varios_de_un_sonido_son_los_de_su_semilla(dado):
+    varios = sonorizar('🌧', sonido=dado, num_audios=3, **CORTO)
+    for s in varios:
+        solo = sonorizar('🌧', sonido=dado, semilla=s.semilla, **CORTO)
+        assert np.abs(s.muestras - solo.muestras).max() < 1e-3
+    assert np.abs(varios[0].muestras - varios[1].muestras).max() > .01
+
+
+def test_el_mejor_de_varios_de_un_sonido(dado):
+    mejor = sonorizar('🌧', sonido=dado, elegir_mejor_de=2, **CORTO)
+    assert np.abs(mejor.muestras - sonorizar('🌧', sonido=dado, semilla=mejor.semilla, **CORTO).muestras).max() < 1e-3
+
+
+def test_rellenar_y_continuar_dan_varios(tuberia, dado):
+    for f, args in ((tuberia.rellenar, (.2, .4)), (tuberia.continuar, (.32,))):
+        uno = f(dado, *args, texto='lluvia', pasos=2, generator=generadores(6, 1))[0]
+        dos = f(dado, *args, texto='lluvia', pasos=2, n=2, generator=generadores(5, 2))
+        assert len(dos) == 2 and np.abs(dos[1].muestras - uno.muestras).max() < 1e-3
+
+
+def test_un_lote_de_un_sonido(dado):
+    salen = sonorizar_lote(['🌧', '🐓'], sonido=dado, **CORTO)
+    for r, x in zip(salen, '🌧🐓'):
+        assert r.error is None and np.abs(r.sonido.muestras - sonorizar(x, sonido=dado, **CORTO).muestras).max() < 1e-3
+
+
+def test_un_sonido_demasiado_largo_no_llega_al_vae(tuberia, monkeypatch):
+    monkeypatch.setattr(TuberiaImg2Audio, 'a_latente', lambda *_: pytest.fail('ha llegado'))
+    with pytest.raises(ValueError, match='65.00 s'): tuberia(texto='lluvia', sonido=tono(FRECUENCIA, 65))
+
+
+def test_continuar_dice_lo_que_se_le_pidio(tuberia):
+    with pytest.raises(ValueError, match='añadir 58 s'): tuberia.continuar(tono(FRECUENCIA, 3), 58, texto='lluvia')
+
+
+# Números
+def test_la_guia_por_debajo_de_uno(tuberia):
+    "Con 0, como si no se pidiera nada; con 0,5, a medio camino entre eso y sin guía: lo que prevé la red es lineal en ella."
+    e = tuberia.condicion_texto('lluvia')
+    x = torch.randn(tuberia.forma_latente(1, .64), generator=generadores(0, 1)[0])
+    nulo = tuberia.condicion_texto('')
+    with torch.inference_mode():
+        prevista = {g: tuberia._prever(x, torch.tensor(500), e, nulo, g) for g in (0, .5, 1)}
+        sola = tuberia._prever(x, torch.tensor(500), nulo, nulo, 1)
+    assert (prevista[0] - sola).abs().max() < 1e-4
+    assert (prevista[.5] - (prevista[0] + prevista[1])/2).abs().max() < 1e-4
+    def sonar(texto, guia): return tuberia(texto=texto, guia=guia, generator=generadores(0, 1), segundos=.64, pasos=2)[0]
+    assert np.abs(sonar('lluvia', 0).muestras - sonar('', 1).muestras).max() < 1e-3
+    assert np.abs(sonar('lluvia', 0).muestras - sonar('lluvia', 1).muestras).max() > .01
+
+
+def test_la_mayor_semilla_vale():
+    (ultima,) = generadores(2**64 - 1, 1)
+    assert ultima.initial_seed() % 2**64 == 2**64 - 1
+    for semilla, n in ((2**64, 1), (2**64 - 1, 2), (-2**63 - 1, 1)):
+        with pytest.raises(ValueError, match='64 bits'): generadores(semilla, n)
+
+
+# La tubería, compartida y al día
+def test_callar_una_vez_no_calla_a_la_tuberia(tuberia, capsys):
+    tuberia.set_progress_bar_config(disable=False)
+    sonorizar('🌧', **CORTO)
+    sonorizar_lote(['🌧'], **CORTO)
+    assert '/2' not in capsys.readouterr().err
+    tuberia(texto='lluvia', segundos=.64, pasos=2)
+    assert '2/2' in capsys.readouterr().err
+
+
+def test_un_traductor_nuevo_se_nota(tmp_path):
+    mini = PERFILES['mini']
+    shutil.copytree(mini.traductor, tmp_path/'traductor')
+    p = Perfil('propio', mini.clip, mini.clap, mini.audioldm, str(tmp_path/'traductor'))
+    antes = cargar_tuberia(p)
+    assert cargar_tuberia(p) is antes
+    antes.traductor.register_to_config(umbral=.123)
+    antes.traductor.save_pretrained(tmp_path/'traductor')
+    assert cargar_tuberia(p) is not antes and cargar_tuberia(p).traductor.config.umbral == .123
+
+
+# El sonido
+@pytest.mark.parametrize('frecuencia', [7_000, 16_000, 44_100, 48_000, 96_000])
+def test_un_sonido_de_cualquier_frecuencia(frecuencia, tmp_path):
+    "Se guarda y se enseña con lo que dura, y en el dibujo."
+    s = tono(frecuencia)
+    for f in FORMATOS:
+        info = soundfile.info(s.guardar(tmp_path/f's.{f}'))
+        assert abs(info.duration - 1) < .1 and (f != 'mp3' or info.samplerate in FRECUENCIAS_MP3), f
+    assert 'audio/mpeg' in s._repr_html_()
+    imagen = s.espectrograma().images[0]
+    assert abs(imagen.get_extent()[1] - 1) < .03
+    debe = tono(FRECUENCIA).espectrograma().images[0]
+    centro = slice(20, 80)
+    def banda(i): return np.asarray(i.get_array()).reshape(i.get_array().shape)[:, centro].argmax(0).mean()
+    assert abs(banda(imagen) - banda(debe)) <= 1  # 440 Hz sigue en su banda
+
+
+def test_una_onda_al_reves():
+    onda = tono(FRECUENCIA).muestras
+    s = Sonido(onda[::-1])
+    assert (s.muestras == onda[::-1]).all()
+    s.espectrograma()
+    assert len(s.codificar('ogg')) > 1000
+
+
+def test_ogg_con_una_pila_pequena(tmp_path):
+    "Dado de una vez, el codificador de Vorbis gasta una pila que crece con el sonido, y mata al proceso."
+    codigo = ('import numpy as np; from img2audio.integracion import Sonido;'
+              'x = np.random.default_rng(0).normal(0, .1, 960_000).astype(np.float32);'
+              f'Sonido(x).guardar({str(tmp_path/"x.ogg")!r})')
+    def poca_pila(): resource.setrlimit(resource.RLIMIT_STACK, (2**20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    entorno = {**os.environ, 'OMP_NUM_THREADS': '1', 'HF_HUB_OFFLINE': '1'}
+    r = subprocess.run([sys.executable, '-c', codigo], preexec_fn=poca_pila, env=entorno, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    onda, _ = soundfile.read(tmp_path/'x.ogg')
+    debe = np.random.default_rng(0).normal(0, .1, 960_000)
+    assert len(onda) == 960_000 and np.corrcoef(onda, debe)[0, 1] > .5
+
+
+def test_un_jpeg_sin_final_se_avisa():
+    b = io.BytesIO()
+    abrir_imagen('🌧').save(b, 'JPEG')
+    (r,) = sonorizar_lote([b.getvalue()[:-2]], **CORTO)
+    assert r.error is None and 'JPEG' in r.aviso
