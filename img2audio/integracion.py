@@ -11,8 +11,8 @@ __all__ = ['FORMATOS', 'FRECUENCIAS_MP3', 'NIVEL', 'FUNDIDO', 'PLANIFICADORES', 
            'atender', 'PASOS', 'GUIA', 'PLANIFICADOR']
 
 # %% ../nbs/04_integracion.ipynb #b0c981a6
-import base64, contextlib, copy, csv, ctypes, errno, hashlib, inspect, io, json, math, os, sys, tempfile, threading, time
-import unicodedata, warnings
+import base64, contextlib, copy, csv, ctypes, errno, hashlib, inspect, io, json, math, os, sys, tempfile
+import threading, time, unicodedata, warnings
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -124,7 +124,8 @@ def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype, estado: tuple = ())
         piezas = dict(
             codificador_imagen=CLIPVisionModelWithProjection.from_pretrained(p.clip, dtype=dtype, use_safetensors=True), procesador=CLIPImageProcessorPil.from_pretrained(p.clip),
             traductor=Traductor.from_pretrained(p.traductor, torch_dtype=dtype, low_cpu_mem_usage=False, use_safetensors=True),
-            codificador_texto=ClapTextModelWithProjection.from_pretrained(p.clap, dtype=dtype, use_safetensors=True), tokenizer=cargar_tokenizer(p.clap),
+            codificador_texto=ClapTextModelWithProjection.from_pretrained(p.clap, dtype=dtype, use_safetensors=True),
+            tokenizer=cargar_tokenizer(p.clap),
             unet=difusor(UNet2DConditionModel, "unet"), vae=difusor(AutoencoderKL, "vae"), vocoder=cargar_vocoder(p.audioldm, dtype),
             scheduler=DPMSolverMultistepScheduler.from_config(DDIMScheduler.load_config(p.audioldm, subfolder="scheduler"), algorithm_type="dpmsolver++", use_karras_sigmas=False))
     for red in ("unet", "vae"): piezas[red].to(memory_format=torch.channels_last)
@@ -280,7 +281,8 @@ class Sonido:
         if formato == "mp3" and frecuencia not in FRECUENCIAS_MP3:
             frecuencia = min(FRECUENCIAS_MP3, key=lambda f: abs(f - self.frecuencia))
             onda = _remuestrear(onda, self.frecuencia, frecuencia)
-        largo = frecuencia if formato == "ogg" else len(onda)  # el codificador de OGG gasta una pila que crece con lo que se le da
+        # el codificador de OGG gasta una pila que crece con lo que se le da de una vez
+        largo = frecuencia if formato == "ogg" else len(onda)
         tampon = io.BytesIO()
         with soundfile.SoundFile(tampon, "w", frecuencia, 1, format=FORMATOS[formato]) as f:
             for i in range(0, len(onda), largo): f.write(onda[i:i + largo])
@@ -432,7 +434,9 @@ def _prever_por_ventanas(self: TuberiaImg2Audio, x, t, condicion, nulo, guia, ve
     return suma/pesos
 
 @patch
-def _quitar_ruido(self: TuberiaImg2Audio, latentes, condicion, pasos, guia, al_paso=None, nulo=None, ventana=None, partida=None, fuerza=1., mascara=None, mirar=None, scheduler=None, intervalo_guia=(0., 1.), barra=None, **del_paso):
+def _quitar_ruido(self: TuberiaImg2Audio,
+    latentes, condicion, pasos, guia, al_paso=None, nulo=None, ventana=None, partida=None, fuerza=1., mascara=None,
+    mirar=None, scheduler=None, intervalo_guia=(0., 1.), barra=None, **del_paso):
     "El bucle de la difusión: de ruido a latente. `mirar(i, latente)` ve el latente tras cada paso; `del_paso` va a `scheduler.step`. Fuera de `intervalo_guia`, sin guía."
     scheduler = scheduler or self._planificador()
     total = min(round(pasos/fuerza), scheduler.config.num_train_timesteps)  # con menos fuerza, pasos más cortos y solo los últimos
@@ -468,8 +472,8 @@ def comprobar_entradas(self: TuberiaImg2Audio, segundos, pasos, guia, peso_texto
 
 @patch
 def _comprobar_pedido(self: TuberiaImg2Audio,
-    segundos=5.12, pasos=PASOS, guia=GUIA, peso_texto=.5, n=1, texto_negativo=None, ventana=None, sonido=None, fuerza=.5,
-    mascara=None, planificador=None, intervalo_guia=(0., 1.), eta=0., negative_prompt_embeds=None, output_type="sonido",
+    segundos=5.12, pasos=PASOS, guia=GUIA, peso_texto=.5, n=1, texto_negativo=None, ventana=None, sonido=None,
+    fuerza=.5, mascara=None, planificador=None, intervalo_guia=(0., 1.), eta=0., negative_prompt_embeds=None, output_type="sonido",
     **_,  # lo demás depende de la imagen
 ) -> None:
     "Lanza `ValueError` si algo de lo pedido no vale para ninguna imagen."
@@ -547,7 +551,9 @@ def __call__(self: TuberiaImg2Audio,
     if partida is not None: partida = partida.expand(forma)  # el mismo sonido, para todos
     e = F.normalize(e.to(self.device).float(), dim=1).to(self.unet.dtype).repeat_interleave(n, 0)
     if latents is None: latents = randn_tensor(forma, generator=generator, device=self.device, dtype=self.unet.dtype)
-    nulo = None if guia == 1 else self.condicion_texto(texto_negativo or "") if negative_prompt_embeds is None else F.normalize(negative_prompt_embeds.to(e), dim=1)
+    nulo = None
+    if negative_prompt_embeds is not None: nulo = F.normalize(negative_prompt_embeds.to(e), dim=1)
+    elif guia != 1: nulo = self.condicion_texto(texto_negativo or "")
     if ventana is not None: ventana = self.forma_latente(1, ventana)[2]
     if mascara is not None: mascara = mascara.to(self.device)[:, None]
     del_paso = dict(barra=barra) | (dict(eta=eta, generator=generator) if eta else {})
@@ -648,8 +654,9 @@ def sonorizar(
         no_valen = dict(texto=texto, al_paso=al_paso, texto_negativo=texto_negativo, elegir_mejor_de=elegir_mejor_de - 1 or None, num_audios=num_audios, pesos=pesos, dispositivo=dispositivo, dtype=dtype)
         return _con_otro_motor(motor, imagen, checkpoint, perfil, dict(segundos=segundos, pasos=pasos, guia=guia, semilla=semilla, progreso=progreso), no_valen | opciones)
     if checkpoint is not None: raise ValueError('checkpoint es el archivo de pesos del motor audioldm: pida motor="audioldm" (en la orden, --motor audioldm).')
-    tuberia, sonar = _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de, dispositivo, dtype, al_paso=al_paso,
-                              texto_negativo=texto_negativo, barra=dict(disable=not progreso, desc="sonorizar"), **opciones)
+    opciones |= dict(al_paso=al_paso, texto_negativo=texto_negativo, barra=dict(disable=not progreso, desc="sonorizar"))
+    tuberia, sonar = _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de,
+                               dispositivo, dtype, **opciones)
     return sonar(tuberia.condicion(imagen, texto, peso_texto, pesos))[0]
 
 def _con_otro_motor(motor, imagen, checkpoint, perfil, suyas, otras):
@@ -736,8 +743,8 @@ def _lote(imagenes, texto, perfil, segundos, pasos, guia, semilla, peso_texto, p
     "Los resultados de `sonorizar_lote`, según se hacen; lo pedido se comprueba antes."
     imagenes = imagenes_de(imagenes) if isinstance(imagenes, (str, Path)) else list(imagenes)
     if batch_size < 1: raise ValueError(f"batch_size debe ser al menos 1, y es {batch_size}.")
-    tuberia, sonar = _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de, dispositivo, dtype,
-                              barra=dict(disable=True), **opciones)
+    tuberia, sonar = _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de,
+                               dispositivo, dtype, barra=dict(disable=True), **opciones)
     return _por_lotes(imagenes, lambda x: tuberia.condicion(abrir_imagen(x, permitir_red_local), texto, peso_texto), sonar, batch_size, progreso)
 
 # %% ../nbs/04_integracion.ipynb #b20c44f2
@@ -824,8 +831,8 @@ def continuar(self: TuberiaImg2Audio,
     if not contexto > 0: raise ValueError(f"El contexto debe ser mayor que 0 s, y se pidió {contexto}.")
     n = min(len(sonido.muestras), max(1, round(contexto*sonido.frecuencia)))
     if n/sonido.frecuencia + segundos > 60:
-        raise ValueError(f"No se pueden añadir {segundos} s de una vez: con los {n/sonido.frecuencia:.2f} s de contexto "
-                         "pasan de 60. Pida menos y repita.")
+        raise ValueError(f"No se pueden añadir {segundos} s de una vez: con los {n/sonido.frecuencia:.2f} s de "
+                         "contexto pasan de 60. Pida menos y repita.")
     cola = Sonido(np.pad(sonido.muestras[-n:], (0, round(segundos*sonido.frecuencia)), mode="reflect"), sonido.frecuencia)
     nuevos = self.rellenar(cola, n/sonido.frecuencia, cola.segundos, imagen, texto, **opciones)
     return [Sonido(np.concatenate([sonido.muestras[:-n], s.muestras]), s.frecuencia) for s in nuevos]
@@ -861,7 +868,7 @@ def _dar_a_la_salida(sonido: Sonido) -> None:
         sys.stdout.buffer.write(sonido.codificar("wav"))
         sys.stdout.flush()
     except BrokenPipeError as e:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # lo que quede por salir, que no estorbe al acabar
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # lo que quede por salir no estorbará
         raise OSError("Quien leía la salida se ha ido antes de acabar.") from e
 
 def _comprobar_salidas(salida: str, lamina: str, cuantos: int) -> None:
@@ -914,7 +921,8 @@ def ejecutar(
         print(f"{ruta_lamina}: la imagen, el espectrograma y las descripciones más cercanas", file=dice)
 
 # %% ../nbs/04_integracion.ipynb #a6d4e031
-COLUMNAS = ("imagen", "sonido", "segundos", "semilla", "suena a", "coseno", "aviso", "error", "pedido")  # de `resultados.csv`
+# De `resultados.csv`; la última distingue lo que se pidió
+COLUMNAS = ("imagen", "sonido", "segundos", "semilla", "suena a", "coseno", "aviso", "error", "pedido")
 CADA = 2  # segundos, a lo sumo, que se tarda en apuntar lo hecho
 
 def _visible(nombre: str) -> str:
@@ -987,7 +995,8 @@ def _guardar_resultado(r: Resultado, base: Path, huella: str) -> list[list]:
         for ruta, s in zip(_rutas(base, len(sonidos)), sonidos):
             descripcion, coseno = s.cercanas[0]
             s.guardar(ruta)
-            filas.append([nombre, ruta.name, f"{s.segundos:.2f}", s.semilla, descripcion, f"{coseno:.3f}", r.aviso, "", huella])
+            filas.append([nombre, ruta.name, f"{s.segundos:.2f}", s.semilla, descripcion, f"{coseno:.3f}", r.aviso, "",
+                          huella])
         return filas
     except Exception as e:
         if _sin_sitio(e): raise  # esto ya no es cosa de una imagen
@@ -1005,12 +1014,14 @@ def ejecutar_lote(
     batch_size: int = 4,
     **opciones,            # de la tubería
 ) -> int:                  # cuántas imágenes fallaron
-    "Lo que hace `img2audio --lote`: un WAV por imagen y `resultados.csv`. Si ya se empezó, sigue. Lanza `ValueError` si falla con todas."
+    "`img2audio --lote`: un WAV por imagen y `resultados.csv`; si se empezó, sigue. Lanza `ValueError` si fallan todas."
     imagenes, destino = imagenes_de(carpeta), Path(salida)
     huella = _huella_pedido(texto=texto, perfil=perfil, segundos=segundos, pasos=pasos, guia=guia, semilla=semilla,
                             peso_texto=peso_texto, elegir=elegir_mejor_de, num=num_audios, dtype=dtype, **opciones)
     hechas = _ya_hechas(imagenes, destino, huella, num_audios or 1)
-    faltan = [f for f in imagenes if f not in hechas]
+    tandas = [imagenes[i:i + batch_size] for i in range(0, len(imagenes), max(batch_size, 1))]
+    # Las tandas, enteras: en otras, el redondeo sería otro
+    faltan = [f for tanda in tandas if not hechas.keys() >= set(tanda) for f in tanda]
     resultados = _lote(faltan, texto, perfil, segundos, pasos, guia, semilla, peso_texto, progreso, elegir_mejor_de,
                        num_audios, dispositivo, dtype, batch_size, **opciones)
     comprobar_salida(destino/"resultados.csv")
@@ -1019,6 +1030,7 @@ def ejecutar_lote(
     def en_orden(): return [fila for f in imagenes for fila in filas.get(f, [])]
     try:
         for r in resultados:
+            if r.imagen in hechas: continue
             filas[r.imagen] = _guardar_resultado(r, destino/f"{nombres[r.imagen]}.wav", huella)
             if r.error is not None: errores.append(r.error)
             if time.monotonic() - apuntado > CADA:
@@ -1026,7 +1038,8 @@ def ejecutar_lote(
                 apuntado = time.monotonic()
     finally: _apuntar(destino, en_orden())  # también si se interrumpe
     if len(errores) == len(imagenes):
-        raise ValueError(f"Ninguna de las {len(imagenes)} imágenes de «{carpeta}» se pudo sonorizar. La primera: {errores[0]}")
+        raise ValueError(f"Ninguna de las {len(imagenes)} imágenes de «{carpeta}» se pudo sonorizar. "
+                         f"La primera: {errores[0]}")
     cuenta = f"Imágenes sonorizadas: {len(imagenes) - len(errores)}; fallos: {len(errores)}"
     if errores: cuenta += ", y ahí se dice por qué"
     if hechas: cuenta += f". Ya lo estaban: {len(hechas)}"

@@ -64,9 +64,10 @@ class _Corta(Param):
 
 @call_parse
 def principal(
-    imagen: Param("Ruta, URL o emoji de la imagen, o - (la entrada estándar); o varias, con --pesos", str, opt=False, nargs="*") = None,
-    o: _Corta("Archivo de sonido que se escribe: .wav, .flac, .ogg o .mp3 (si no, sonido.wav), o - (un WAV, por la salida "
-              "estándar); con --lote, carpeta (si no, sonidos)", str) = "",
+    imagen: Param("Ruta, URL o emoji de la imagen, o - (la entrada estándar); o varias, con --pesos", str, opt=False,
+                  nargs="*") = None,
+    o: _Corta("Archivo de sonido que se escribe: .wav, .flac, .ogg o .mp3 (si no, sonido.wav), o - (un WAV, por la "
+              "salida estándar); con --lote, carpeta (si no, sonidos)", str) = "",
     texto: Param("Descripción del sonido, sola o junto a la imagen", str) = "",
     peso_texto: Param("Peso del texto frente a la imagen, de 0 a 1", numero) = .5,
     segundos: Param("Duración, en segundos", numero) = 5.12,
@@ -79,7 +80,7 @@ def principal(
     elegir: Param("Cuántos sonidos generar para quedarse con el que mejor responde a lo pedido", int) = 1,
     num_audios: Param("Cuántos sonidos guardar, con semillas seguidas", int) = None,
     pesos: Param("Peso de cada imagen, si son varias, separados por comas: se oye su media", str) = "",
-    lote: Param("Carpeta de imágenes: un WAV de cada una, y resultados.csv; si se corta, la misma orden sigue", str) = "",
+    lote: Param("Carpeta de imágenes: un WAV de cada una, y resultados.csv; si se corta, repetirla la sigue", str) = "",
     sonido: Param("Sonido del que se parte, para rehacerlo", str) = "",
     fuerza: Param("Cuánto se rehace ese sonido, de 0 a 1", numero) = .5,
     planificador: Param("Cómo se quita el ruido (si no, el del perfil)", str, choices=PLANIFICADOR) = None,

@@ -250,7 +250,7 @@ def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
 def test_lo_que_falla_no_deja_restos(hecho, taller):
     dejado = {f.relative_to(taller).as_posix() for f in taller.rglob('*') if f.is_file() and f.suffix not in ('.json', '.py')}
     assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva/ruta.flac', 'url.wav',
-                      'guiado.wav', 'negativo.wav', 'elegido.wav', 'media.wav', 'rehecho.wav', 'rehechos-1.wav', 'rehechos-2.wav', 'ajeno.wav',
-                      'mayusculas.wav', 'ddim.wav', 'dado.wav', 'dos-1.wav', 'dos-2.wav',
+                      'guiado.wav', 'negativo.wav', 'elegido.wav', 'media.wav', 'rehecho.wav',
+                      'rehechos-1.wav', 'rehechos-2.wav', 'ajeno.wav', 'mayusculas.wav', 'ddim.wav', 'dado.wav', 'dos-1.wav', 'dos-2.wav',
                       'fotos/lluvia.png', 'fotos/otra lluvia.jpg', 'fotos/mala.png', 'malas/mala.png', 'de_malas/resultados.csv',
                       'de_fotos/lluvia.wav', 'de_fotos/otra lluvia.wav', 'de_fotos/resultados.csv'}

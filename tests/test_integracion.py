@@ -110,7 +110,7 @@ def test_continuar_dice_lo_que_se_le_pidio(tuberia):
 
 # Números
 def test_la_guia_por_debajo_de_uno(tuberia):
-    "Con 0, como si no se pidiera nada; con 0,5, a medio camino entre eso y sin guía: lo que prevé la red es lineal en ella."
+    "Con 0, como si no se pidiera nada; con 0,5, a medio camino: lo que se prevé es lineal en la guía."
     e = tuberia.condicion_texto('lluvia')
     x = torch.randn(tuberia.forma_latente(1, .64), generator=generadores(0, 1)[0])
     nulo = tuberia.condicion_texto('')
@@ -119,7 +119,8 @@ def test_la_guia_por_debajo_de_uno(tuberia):
         sola = tuberia._prever(x, torch.tensor(500), nulo, nulo, 1)
     assert (prevista[0] - sola).abs().max() < 1e-4
     assert (prevista[.5] - (prevista[0] + prevista[1])/2).abs().max() < 1e-4
-    def sonar(texto, guia): return tuberia(texto=texto, guia=guia, generator=generadores(0, 1), segundos=.64, pasos=2)[0]
+    def sonar(texto, guia):
+        return tuberia(texto=texto, guia=guia, generator=generadores(0, 1), segundos=.64, pasos=2)[0]
     assert np.abs(sonar('lluvia', 0).muestras - sonar('', 1).muestras).max() < 1e-3
     assert np.abs(sonar('lluvia', 0).muestras - sonar('lluvia', 1).muestras).max() > .01
 
@@ -184,7 +185,8 @@ def test_ogg_con_una_pila_pequena(tmp_path):
               f'Sonido(x).guardar({str(tmp_path/"x.ogg")!r})')
     def poca_pila(): resource.setrlimit(resource.RLIMIT_STACK, (2**20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     entorno = {**os.environ, 'OMP_NUM_THREADS': '1', 'HF_HUB_OFFLINE': '1'}
-    r = subprocess.run([sys.executable, '-c', codigo], preexec_fn=poca_pila, env=entorno, capture_output=True, text=True)
+    todo = [sys.executable, '-c', codigo]
+    r = subprocess.run(todo, preexec_fn=poca_pila, env=entorno, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
     onda, _ = soundfile.read(tmp_path/'x.ogg')
     debe = np.random.default_rng(0).normal(0, .1, 960_000)
