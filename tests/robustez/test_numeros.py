@@ -171,7 +171,7 @@ def test_entrenar_sin_llegar_a_numeros(apuntar):
 
 PIEZAS = {  # qué se agranda hasta que no cabe en float16
     'la imagen': lambda t: t.codificador_imagen.visual_projection, 'el texto': lambda t: t.codificador_texto.text_projection.linear2, 'el Traductor': lambda t: t.traductor.sale, 'el UNet': lambda t: t.unet.conv_out,
-    'el UNet, por dentro': lambda t: t.unet.conv_in, 'el decodificador': lambda t: t.vae.decoder.conv_out, 'la entrada del decodificador': lambda t: t.vae.post_quant_conv, 'el vocoder': lambda t: t.vocoder.conv_pre, 'el final del vocoder': lambda t: t.vocoder.conv_post}
+    'el UNet, por dentro': lambda t: t.unet.conv_in, 'el decodificador': lambda t: t.vae.decoder.conv_out, 'la entrada del decodificador': lambda t: t.vae.post_quant_conv, 'el vocoder': lambda t: t.vocoder.entra, 'el final del vocoder': lambda t: t.vocoder.sale}
 
 
 @pytest.mark.parametrize('pieza', PIEZAS)
