@@ -9,11 +9,11 @@ __all__ = ['SUELO_MEL', 'RETRASOS', 'RAREZAS', 'MARCOS_NUEVOS', 'FRASES_LIBRES',
            'submuestra', 'razon_frechet', 'distancias_reales', 'diversidad', 'copias', 'sintetizar', 'reconstruir',
            'griffin_lim', 'medir_vocoder', 'estadisticas', 'autocorrelacion', 'ritmo', 'rasgos_mel', 'rasgos_librosa',
            'variantes', 'Vigilante', 'crear_vigilantes', 'dibujos_de_prueba', 'dibujos_raros', 'fotos_de_prueba',
-           'textos_de_prueba', 'textos_humanos', 'textos_libres', 'condiciones', 'bfloat16_acelera', 'cuentas_rapidas',
-           'generar_lote', 'generar_prueba', 'con_planificador', 'medir_puntos', 'elegir', 'fila_acuerdo', 'fila_peor',
-           'medir_ondas', 'mayor_eco', 'diferencia_niveles', 'filas_nube', 'frechet_infinito', 'Referencia',
-           'cargar_referencia', 'crear_referencia', 'r_en_k', 'medir', 'cronometrar', 'texto_meta', 'tabla_cifras',
-           'guardar_cifras', 'dibujar_cifras', 'evaluar']
+           'textos_llanos', 'textos_de_prueba', 'textos_humanos', 'textos_libres', 'condiciones', 'bfloat16_acelera',
+           'cuentas_rapidas', 'generar_lote', 'generar_prueba', 'con_planificador', 'medir_puntos', 'elegir',
+           'fila_acuerdo', 'fila_peor', 'medir_ondas', 'mayor_eco', 'diferencia_niveles', 'filas_nube',
+           'frechet_infinito', 'Referencia', 'cargar_referencia', 'crear_referencia', 'r_en_k', 'medir', 'cronometrar',
+           'texto_meta', 'tabla_cifras', 'guardar_cifras', 'dibujar_cifras', 'evaluar']
 
 # %% ../nbs/05_evaluacion.ipynb #412bfb9d
 import contextlib, json, random, time, warnings
@@ -525,6 +525,16 @@ def fotos_de_prueba(
     elegidas = [(por[c][i % len(por[c])], c) for c in CLASES if c in por for i in sitios]
     return [abrir_imagen(f) for f, _ in elegidas], [c for _, c in elegidas]
 
+# %% ../nbs/05_evaluacion.ipynb #11a2a502
+def textos_llanos(
+    por_clase: int = 3,
+    semilla: int = 0,
+):                        # textos y clases
+    "La descripción más llana de cada concepto, alternando español e inglés."
+    clases = [c for c in CLASES for _ in range(por_clase)]
+    idiomas = [("es", "en")[(i + semilla) % 2] for i in range(por_clase)]*len(CLASES)
+    return [SUJETOS[c][idioma][0] for c, idioma in zip(clases, idiomas)], clases
+
 # %% ../nbs/05_evaluacion.ipynb #aec8d3d9
 MARCOS_NUEVOS = dict(
     es=["{}, grabado con un teléfono", "vídeo casero: {}", "{} durante la siesta", "de pronto, {}",
@@ -591,7 +601,7 @@ def textos_libres(
     return [t for t, _ in elegidas], [c for _, c in elegidas]
 
 # %% ../nbs/05_evaluacion.ipynb #ce71a464
-FUENTES = dict(dibujos=dibujos_de_prueba, fotos=fotos_de_prueba, textos=textos_de_prueba,
+FUENTES = dict(dibujos=dibujos_de_prueba, fotos=fotos_de_prueba, llanas=textos_llanos, textos=textos_de_prueba,
                humanos=textos_humanos, libres=textos_libres)
 
 def condiciones(
