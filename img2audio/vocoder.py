@@ -89,7 +89,8 @@ class VocoderRuido(ModelMixin, ConfigMixin):
         n, tramas, _ = mel.shape
         ruido = randn_tensor((n, tramas, c.ruido + subtramas*salto), generator=generator, device=mel.device)
         de_entrada, blanco = ruido[..., :c.ruido].to(mel.dtype), ruido[..., c.ruido:].reshape(n, -1)
-        x = self.entra(torch.cat([mel/3 + 5/3, de_entrada], 2).transpose(1, 2)).transpose(1, 2)  # el log-mel ronda −5 ± 3
+        x = torch.cat([mel/3 + 5/3, de_entrada], 2)  # el log-mel ronda −5 ± 3
+        x = self.entra(x.transpose(1, 2)).transpose(1, 2)
         x = self.norma_entra(x)
         for bloque in self.cuerpo: x = bloque(x)
         a, b, u, v = self.sale(self.norma_sale(x)).float().reshape(n, tramas*subtramas, FILAS, -1).unbind(2)
@@ -101,7 +102,7 @@ class VocoderRuido(ModelMixin, ConfigMixin):
         "Magnitud esperada en cada frecuencia, `(n, subtramas, frecuencias)`, de un log-mel `(n, tramas, 64)`."
         c = self.config
         fino = F.interpolate(mel.transpose(1, 2), scale_factor=c.upsample_rates[0], mode="linear").transpose(1, 2)
-        escala = .7*c.ventana/(1024*AREA_MEL)  # el log-mel se mide con ventanas de 1024 muestras; .7, para nacer por debajo
+        escala = .7*c.ventana/(1024*AREA_MEL)  # el log-mel se mide con 1024 muestras; .7, para nacer por debajo
         return escala*(fino @ self.bandas.float()).clamp(max=8).exp()
 
     def _margen(self) -> int:
@@ -184,7 +185,8 @@ class Critico(nn.Module):
         S = torch.stft(onda, v, v//4, window=torch.hann_window(v, device=onda.device), return_complex=True)
         S = S.transpose(1, 2)/math.sqrt(v)
         fuerza = (S.real**2 + S.imag**2 + 1e-8).sqrt()
-        x = torch.stack([torch.log(fuerza + 1e-3)/2 + 1.5, S.real*fuerza**-.6, S.imag*fuerza**-.6], 1)  # lo débil también se ve
+        realce = fuerza**-.6  # que lo débil también se vea
+        x = torch.stack([torch.log(fuerza + 1e-3)/2 + 1.5, S.real*realce, S.imag*realce], 1)
         for capa in self.capas: x = F.leaky_relu(capa(x), .1)
         return self.sale(x).float()
 
