@@ -7,7 +7,7 @@ __all__ = ['MAX_SUBIDA', 'EMOJIS', 'HISTORIA', 'EntradaImagen', 'crear_mandos', 
            'abrir_pagina', 'principal_app']
 
 # %% ../nbs/07_aplicacion.ipynb #f3d34680
-import base64, contextlib, io, json, os, socket, tempfile, threading, warnings
+import base64, contextlib, io, json, os, socket, tempfile, threading
 from html import escape
 from pathlib import Path
 
@@ -303,14 +303,13 @@ def _por_turno(self: Aplicacion):
 @patch
 def _sonorizar(self: Aplicacion, imagen, texto) -> tuple[Sonido, list[str]]:
     "El sonido, y lo que avisó quien lo hizo; en el renglón de estado, por dónde va."
-    with self._por_turno(), warnings.catch_warnings(record=True) as avisos:
-        warnings.simplefilter("always", ImagenAjena)
+    with self._por_turno(), recoger_avisos() as avisos:
         self._decir("Cargando los modelos… La primera vez puede tardar.")
         cargar_tuberia(self.perfil)
         self._decir("Generando…")
         numeros = {n: self.mandos[n].value for n in ("segundos", "pasos", "guia", "semilla", "peso_texto", "elegir_mejor_de")}
         sonido = sonorizar(imagen, texto, self.perfil, progreso=False, al_paso=self._al_paso, **numeros)
-    return sonido, [str(a.message) for a in avisos if a.category is ImagenAjena]
+    return sonido, avisos
 
 # %% ../nbs/07_aplicacion.ipynb #89da5716
 @patch
