@@ -373,6 +373,17 @@ MAX_BYTES_SONIDO, MAX_MINUTOS, MAX_FRECUENCIA = 128*2**20, 10, 192_000  # lo má
 class SonidoInvalido(ValueError):
     "Lo que se dio no es un sonido que se pueda leer entero."
 
+def _a_mono(
+    canales: np.ndarray,   # `(n, canales)`
+    nombre: str,
+) -> np.ndarray:           # `(n,)`
+    "La media de los canales o, si se anulan entre sí, el que más suena; y se avisa."
+    media = canales.mean(axis=1)
+    fuerza = np.einsum("ij,ij->j", canales, canales)
+    if not media @ media < .01*fuerza.max(): return media
+    warnings.warn(f"Los canales de {nombre} se anulan al sumarlos (están en contrafase): se oye uno solo.", stacklevel=3)
+    return canales[:, fuerza.argmax()].copy()
+
 def leer_audio(
     archivo: str | Path,           # WAV, OGG, FLAC o MP3
     frecuencia: int = FRECUENCIA,  # Hz
@@ -383,7 +394,7 @@ def leer_audio(
     try:
         with soundfile.SoundFile(ruta) as s, np.errstate(invalid="ignore", over="ignore"):
             if motivo := _motivo(s): raise SonidoInvalido(f"{nombre} no se puede leer: {motivo}.")
-            onda, original = s.read(dtype="float32", always_2d=True).mean(axis=1), s.samplerate  # de una vez: leído a trozos, un MP3 suena mal en las juntas
+            onda, original = _a_mono(s.read(dtype="float32", always_2d=True), nombre), s.samplerate  # de una vez: leído a trozos, un MP3 suena mal en las juntas
             dice = 1 if re.search("bitrate mode +: constant", s.extra_info) else s.frames        # sin índice, el largo de un MP3 es solo una estimación
     except (RuntimeError, TypeError) as e: raise SonidoInvalido(f"{nombre} no es un sonido que se pueda leer: {_corto(e)}") from e
     if len(onda) < .99*dice: raise SonidoInvalido(f"{nombre} está cortado: dice traer {dice} muestras y trae {len(onda)}.")

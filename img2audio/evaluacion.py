@@ -880,10 +880,10 @@ def r_en_k(
     b: torch.Tensor,           # su pareja, en la misma fila, `(n, d)`
     ks: tuple = (1, 5, 10),
 ) -> dict:                     # `k -> (n,)`, acierto de cada fila
-    "¿Está la pareja de cada fila entre las k más cercanas de todas?"
+    "¿Está la pareja de cada fila entre las k más cercanas de todas? Un empate no es un acierto."
     comprobar_vectores(a, b, parejas=True)
     parecido = torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T
-    puesto = (parecido > parecido.diagonal()[:, None]).sum(1)
+    puesto = (parecido >= parecido.diagonal()[:, None] - 1e-6).sum(1) - 1  # ella misma no cuenta
     return {k: (puesto < k).numpy() for k in ks}
 
 # %% ../nbs/05_evaluacion.ipynb #a52a671f

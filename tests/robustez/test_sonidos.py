@@ -4,6 +4,7 @@ import random
 import re
 import struct
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -146,4 +147,20 @@ def test_rutas(tmp_path, apuntar):
     for ruta, dice in ((tmp_path/'nada.wav', 'No existe el archivo'), (tmp_path, 'carpeta'), (tmp_path/'tubería.wav', 'no es un archivo'), (tmp_path/'enorme.wav', 'pesa más de 128 MiB'), ('a\0b.wav', 'No existe'), ('ñ'*5000, 'No existe'),
                        (None, 'llegó NoneType'), (3, 'llegó int')):
         with pytest.raises((SonidoInvalido, FileNotFoundError), match=dice): leer_audio(ruta)
+        apuntar()
+
+
+def test_en_contrafase(tmp_path, apuntar):
+    "Dos canales que se anulan no son silencio: se oye uno, y se avisa. Los que no se anulan dan su media, sin aviso."
+    tono = np.sin(np.arange(16_000)*.2).astype(np.float32)*.5
+    azar = np.random.default_rng(0).normal(0, .1, (16_000, 2)).astype(np.float32)
+    soundfile.write(tmp_path/'contra.wav', np.stack([tono, -tono], 1), 16_000)
+    with pytest.warns(UserWarning, match='se anulan'): onda = leer_audio(tmp_path/'contra.wav')
+    assert np.abs(np.abs(onda) - np.abs(tono)).max() < 1e-3
+    apuntar()
+    for canales in (np.stack([tono, 0*tono], 1), azar, 0*azar, np.stack([tono, .5*tono], 1)):
+        soundfile.write(tmp_path/'otro.wav', canales, 16_000, subtype='FLOAT')
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            np.testing.assert_allclose(leer_audio(tmp_path/'otro.wav'), canales.mean(1), atol=1e-6)
         apuntar()
