@@ -509,9 +509,12 @@ def guardar_modelo(
     destino: Path,
     carpeta: Path | None = None,  # carpeta de trabajo, de la que se copia la curva
     *otros,                       # lo que va con él, también con `save_pretrained`: su tokenizador…
+    curva: str = "curva.jsonl",   # cómo se llama allí; con otro nombre, el modelo se afina, y sus curvas de antes se quedan
 ) -> None:
     "Guarda los pesos en fp16 (safetensors), con lo que va con ellos y la curva de entrenamiento, de una vez."
-    modelo = modelo.eval().cpu()
+    modelo, curvas = modelo.eval().cpu(), {}
+    if curva != "curva.jsonl": curvas = {f.name: f.read_text() for f in Path(destino).glob("curva*.jsonl")}
+    if carpeta: curvas[curva] = (Path(carpeta)/"curva.jsonl").read_text()
     with de_una_vez(destino) as d:
         nn.Module.half(modelo).save_pretrained(d)
         nn.Module.float(modelo)
@@ -519,7 +522,7 @@ def guardar_modelo(
         config.pop("_name_or_path", None)  # de dónde se cargó es cosa de esta máquina
         (d/"config.json").write_text(json.dumps(config, indent=2) + "\n")
         for o in otros: o.save_pretrained(d)
-        if carpeta: (d/"curva.jsonl").write_text((Path(carpeta)/"curva.jsonl").read_text())
+        for nombre, texto in curvas.items(): (d/nombre).write_text(texto)
 
 # %% ../nbs/06_miniatura.ipynb #9ff79893
 def crear_vae() -> AutoencoderKL:
@@ -637,8 +640,7 @@ def afinar_decodificador(
     vae.requires_grad_(False).decoder.requires_grad_(True)
     media = entrenar(carpeta, dict(vae=vae), dict(vae=perdida_decodificador(vae, lambda p: lote_mel(clips, n, tramas))),
                      pasos, 2e-4, semilla, ema=.99, al_guardar=_medir_vae(validacion), cada=min(100, pasos))
-    guardar_modelo(media, Path(destino)/"vae")
-    with de_una_vez(Path(destino)/"vae"/"curva_afinado.jsonl") as f: f.write_text((Path(carpeta)/"curva.jsonl").read_text())
+    guardar_modelo(media, Path(destino)/"vae", carpeta, curva="curva_afinado.jsonl")
 
 # %% ../nbs/06_miniatura.ipynb #e5c50004
 def clips_de_todo(
@@ -831,12 +833,8 @@ def afinar_juntos(
     def medir(paso, media): return medidas[0](paso, media.vae) | medidas[1](paso, media.vocoder)
     perdida = con_precision(perdida_juntos(red, lote), aparato)
     media = entrenar(carpeta, dict(juntos=red), dict(juntos=perdida), pasos, lr, semilla, ema=.998, al_guardar=medir, cada=min(200, pasos))
-    curva = (Path(carpeta)/"curva.jsonl").read_text()
     for nombre, modelo in (("vae", media.vae), ("vocoder", media.vocoder)):
-        otras = {f.name: f.read_text() for f in (Path(destino)/nombre).glob("curva*.jsonl")}  # las de antes, que se guardan con la nueva
-        guardar_modelo(modelo, Path(destino)/nombre)
-        for archivo, texto in (otras | {"curva_juntos.jsonl": curva}).items():
-            with de_una_vez(Path(destino)/nombre/archivo) as f: f.write_text(texto)
+        guardar_modelo(modelo, Path(destino)/nombre, carpeta, curva="curva_juntos.jsonl")
 
 # %% ../nbs/06_miniatura.ipynb #2a751524
 LADO = 64  # píxeles que ve CLIP `mini`
