@@ -868,9 +868,12 @@ d = { 'settings': { 'branch': 'main',
                                                                                  'img2audio/vocoder.py'),
                                    'img2audio.vocoder.VocoderRuido._margen': ('vocoder.html#vocoderruido._margen', 'img2audio/vocoder.py'),
                                    'img2audio.vocoder.VocoderRuido._onda': ('vocoder.html#vocoderruido._onda', 'img2audio/vocoder.py'),
+                                   'img2audio.vocoder.VocoderRuido._retocar': ( 'vocoder.html#vocoderruido._retocar',
+                                                                                'img2audio/vocoder.py'),
                                    'img2audio.vocoder.VocoderRuido.forward': ('vocoder.html#vocoderruido.forward', 'img2audio/vocoder.py'),
                                    'img2audio.vocoder.distancia_energia': ('vocoder.html#distancia_energia', 'img2audio/vocoder.py'),
                                    'img2audio.vocoder.distancia_espectros': ('vocoder.html#distancia_espectros', 'img2audio/vocoder.py'),
                                    'img2audio.vocoder.espectros': ('vocoder.html#espectros', 'img2audio/vocoder.py'),
                                    'img2audio.vocoder.interpolar_bandas': ('vocoder.html#interpolar_bandas', 'img2audio/vocoder.py'),
-                                   'img2audio.vocoder.perdidas_vocoder': ('vocoder.html#perdidas_vocoder', 'img2audio/vocoder.py')}}}
+                                   'img2audio.vocoder.perdidas_vocoder': ('vocoder.html#perdidas_vocoder', 'img2audio/vocoder.py'),
+                                   'img2audio.vocoder.solapar': ('vocoder.html#solapar', 'img2audio/vocoder.py')}}}

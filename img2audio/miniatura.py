@@ -771,24 +771,21 @@ def escribir_indice(
 
 # %% ../nbs/06_miniatura.ipynb #e5c50011
 class LatenteAOnda(nn.Module):
-    "El decodificador del VAE y el vocoder, uno detrás de otro."
+    "El VAE y el vocoder, uno detrás de otro."
     def __init__(self,
         vae: AutoencoderKL,
         vocoder: VocoderRuido,
     ):
         super().__init__()
         self.vae, self.vocoder = vae, vocoder
-        vae.requires_grad_(False)
-        vae.decoder.requires_grad_(True)
-        vae.post_quant_conv.requires_grad_(True)
 
     def borroso(self,
         mel: torch.Tensor,   # `(n, tramas, 64)`, tramas múltiplo de 4
         ruido: float,        # desviación del que se suma al latente
-    ) -> torch.Tensor:       # igual
+    ) -> tuple:              # lo mismo tras el VAE, igual, y el cuadrado medio del latente
         "Lo que el VAE deja de un log-mel."
-        with torch.no_grad(): z = self.vae.encode(mel[:, None]).latent_dist.mode().float()
-        return self.vae.decode(z + ruido*torch.randn_like(z)).sample[:, 0].float()
+        z = self.vae.encode(mel[:, None]).latent_dist.mode().float()
+        return self.vae.decode(z + ruido*torch.randn_like(z)).sample[:, 0].float(), z.square().mean()
 
 def perdida_juntos(
     red: LatenteAOnda,
@@ -796,19 +793,21 @@ def perdida_juntos(
     margen: int = 16,        # tramas; lo que el VAE ve alrededor de lo que se mide
     peso_mel: float = .5,
     ruido: float = .15,      # desviación, en el latente
+    peso_latente: float = .002,  # de su cuadrado medio: que no crezca para que el ruido no se note
 ):                           # `f(paso) -> pérdidas`
     "La distancia de energía, con medio lote por el VAE, y la L1 de lo que el VAE deja."
-    l1 = {}
+    del_vae = {}
     def por_el_vae(paso):
         onda, mel = lote(paso)
         mitad, dentro = len(mel)//2, slice(margen, mel.shape[1] - margen)
-        dejado = red.borroso(mel[:mitad], ruido)
-        l1["mel"] = (dejado - mel[:mitad]).abs()[:, dentro].mean()
+        dejado, del_vae["latente"] = red.borroso(mel[:mitad], ruido)
+        del_vae["mel"] = (dejado - mel[:mitad]).abs()[:, dentro].mean()
         return onda[:, margen*SALTO:-margen*SALTO], torch.cat([dejado, mel[mitad:]])[:, dentro]
     del_vocoder, _ = perdidas_vocoder(red.vocoder, por_el_vae)
     def perdida(paso):
         partes = del_vocoder(paso)
-        return partes | dict(total=partes["total"] + peso_mel*l1["mel"], mel=l1["mel"].detach())
+        total = partes["total"] + peso_mel*del_vae["mel"] + peso_latente*del_vae["latente"]
+        return partes | dict(total=total) | {k: v.detach() for k, v in del_vae.items()}
     return perdida
 
 # %% ../nbs/06_miniatura.ipynb #e5c50013
@@ -822,7 +821,7 @@ def afinar_juntos(
     tramas: int = 96,                 # con 16 de margen por cada lado
     lr: float = 5e-4,
 ) -> None:
-    "Afina el decodificador de `destino/vae` y el vocoder de `destino/vocoder`, que quedan sustituidos."
+    "Afina el VAE de `destino/vae` y el vocoder de `destino/vocoder`, que quedan sustituidos."
     torch.manual_seed(semilla)
     clips, validacion, aparato = clips or clips_de_todo(), validacion or cargar_clips((4,)), dispositivo()
     entero = dict(torch_dtype=torch.float32, low_cpu_mem_usage=False)
@@ -833,6 +832,8 @@ def afinar_juntos(
     def medir(paso, media): return medidas[0](paso, media.vae) | medidas[1](paso, media.vocoder)
     perdida = con_precision(perdida_juntos(red, lote), aparato)
     media = entrenar(carpeta, dict(juntos=red), dict(juntos=perdida), pasos, lr, semilla, ema=.998, al_guardar=medir, cada=min(200, pasos))
+    torch.manual_seed(semilla)
+    normalizar_latentes(media.vae.eval().cpu(), torch.cat([lote_mel(clips, n, tramas) for _ in range(20)]))
     for nombre, modelo in (("vae", media.vae), ("vocoder", media.vocoder)):
         guardar_modelo(modelo, Path(destino)/nombre, carpeta, curva="curva_juntos.jsonl")
 
