@@ -305,7 +305,7 @@ def _sonorizar(self: Aplicacion, imagen, texto) -> tuple[Sonido, list[str]]:
     "El sonido, y lo que avisó quien lo hizo; en el renglón de estado, por dónde va."
     with self._por_turno(), recoger_avisos() as avisos:
         self._decir("Cargando los modelos… La primera vez puede tardar.")
-        cargar_tuberia(self.perfil)
+        cargar_tuberia(self.perfil, dispositivo=None)  # la misma que pedirá `sonorizar`
         self._decir("Generando…")
         numeros = {n: self.mandos[n].value for n in ("segundos", "pasos", "guia", "semilla", "peso_texto", "elegir_mejor_de")}
         sonido = sonorizar(imagen, texto, self.perfil, progreso=False, al_paso=self._al_paso, **numeros)
@@ -326,7 +326,8 @@ def generar(self: Aplicacion,
         return sonido
     except Cancelado: self._decir("Cancelado.")
     except Exception as e:
-        previsto = isinstance(e, (ValueError, OSError)) and getattr(e, "errno", None) is None  # los nuestros no llevan número de error
+        previsto = isinstance(e, (ErrorDeUso, OSError, FloatingPointError))
+        previsto = previsto and getattr(e, "errno", None) is None  # los del sistema llevan número de error
         self._decir(f"No se pudo sonorizar. {e}" if previsto else "Ha fallado algo que no se esperaba; el registro del cuaderno dice qué.", error=True)
         if not previsto: raise
     finally: self._ocupada(False)

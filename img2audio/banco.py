@@ -58,7 +58,7 @@ def extrapolar(
     n: int,                      # el tamaño que interesa
 ) -> float:                      # segundos
     "Lo que tardaría `n`, por la recta que pasa por dos tamaños medidos. Lanza `ValueError` si no son dos."
-    if len(tiempos) != 2: raise ValueError(f"Hacen falta dos tamaños medidos, y hay {len(tiempos)}.")
+    if len(tiempos) != 2: raise ErrorDeUso(f"Hacen falta dos tamaños medidos, y hay {len(tiempos)}.")
     (a, ta), (b, tb) = tiempos.items()
     return ta + (tb - ta)/(b - a)*(n - a)
 
@@ -87,7 +87,7 @@ def fila(
     nota: str = "",
 ) -> dict:
     "Una fila de la tabla; `cumple` es `None` si no hay meta o no se midió."
-    if sentido not in ("≥", "≤"): raise ValueError(f"El sentido de la meta es ≥ o ≤, y se dio «{sentido}».")
+    if sentido not in ("≥", "≤"): raise ErrorDeUso(f"El sentido de la meta es ≥ o ≤, y se dio «{sentido}».")
     cumple = None if razon is None or meta is None else bool(razon >= meta if sentido == "≥" else razon <= meta)
     return dict(que=que, contra=contra, medido=medido, referencia=referencia, razon=None if razon is None else float(f"{razon:.4g}"), meta="" if meta is None else f"{sentido} {meta:g}", cumple=cumple, nota=nota)
 
@@ -434,7 +434,7 @@ def ejecutar_banco(
 ) -> None:
     "Mide las filas y escribe `banco.md` y `banco.json`, cada una en cuanto acaba; las que ya hubiera de otras, en la misma máquina, se quedan. Lanza `ValueError` si alguna no existe."
     todas = FILAS | A_PETICION
-    if mal := [f for f in filas if f not in todas]: raise ValueError(f"No hay filas {', '.join(mal)}; las hay: {', '.join(todas)}.")
+    if mal := [f for f in filas if f not in todas]: raise ErrorDeUso(f"No hay filas {', '.join(mal)}; las hay: {', '.join(todas)}.")
     if una:
         hechas = todas[filas[0]](SimpleNamespace(perfil=perfil, breve=breve))
         return print("\n" + json.dumps([f | dict(mib=round(pico())) for f in hechas], ensure_ascii=False))

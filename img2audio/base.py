@@ -35,7 +35,7 @@ def _configuraciones(
     tamano: str,   # uno de `CANALES`
 ) -> dict:         # configuraciones de CLIP, CLAP y el vocoder, y argumentos del UNet y del VAE
     "Las medidas de los modelos públicos, o unas diminutas con la misma estructura."
-    if tamano not in CANALES: raise ValueError(f"No hay tamaño «{tamano}»; los hay: {', '.join(CANALES)}.")
+    if tamano not in CANALES: raise ErrorDeUso(f"No hay tamaño «{tamano}»; los hay: {', '.join(CANALES)}.")
     chico, c = tamano == "diminuto", [CANALES[tamano]*k for k in (1, 2, 3, 5)]
     capas = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2) if chico else {}
     vocabulario, grupos = dict(vocab_size=1000) if chico else {}, dict(norm_num_groups=8 if chico else 32)
@@ -274,7 +274,7 @@ def misma_torre(
     nombres = [k for k in b if k.startswith("text_") and not k.endswith("_ids")]  # las listas de posiciones no se aprenden
     for k in nombres:
         with safe_open(a.get(k, b[k]), "pt") as f, safe_open(b[k], "pt") as g: x, y = f.get_tensor(k), g.get_tensor(k)
-        if k not in a or x.shape != y.shape: raise ValueError(f"El CLAP de «{clap}» y el codificador de texto de «{texto}» no son modelos de la misma forma ({k}).")
+        if k not in a or x.shape != y.shape: raise ErrorDeUso(f"El CLAP de «{clap}» y el codificador de texto de «{texto}» no son modelos de la misma forma ({k}).")
         if not torch.equal(x, y): return False
     return True
 
@@ -368,7 +368,7 @@ def ejecutar_base(
 ) -> None:
     "Lo que hace `python -m img2audio.base`, y dónde lo deja."
     if orden == "aleatorio":
-        if not destino: raise ValueError("Diga en qué carpeta: python -m img2audio.base aleatorio DESTINO.")
+        if not destino: raise ErrorDeUso("Diga en qué carpeta: python -m img2audio.base aleatorio DESTINO.")
         crear_aleatorio(destino, tamano)
         return print(f"{destino}: un perfil de tamaño «{tamano}» con pesos al azar. Se usa con --perfil {destino}.")
     p = cargar_perfil(perfil, con_traductor=orden == "traductor")

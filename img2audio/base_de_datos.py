@@ -7,16 +7,17 @@ __all__ = ['CONCEPTOS', 'CLASES', 'PAQUETE', 'AUDIOCAPS', 'SUMAS_AUDIOCAPS', 'ES
            'WIT', 'EXTENSIONES_IMAGEN', 'LIBRES', 'FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA',
            'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'SUJETOS', 'MODOS', 'LUGARES', 'MARCOS', 'UNIONES', 'FOTOS_PUBLICAS',
            'SUMAS_FOTOS', 'CIFAR_CONCEPTOS', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'TIPOS_IMAGEN', 'MAX_PIXELES',
-           'MAX_LECTURAS', 'MAX_JPEG', 'carpeta_datos', 'descargar', 'TablaInvalida', 'leer_tabla', 'cargar_audiocaps',
-           'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones', 'es_del_sistema', 'partir_nombre',
-           'cargar_imagenes', 'cargar_esc10', 'cargar_esc50', 'cargar_sonidos', 'SonidoInvalido', 'leer_audio',
-           'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini', 'cargar_dibujos', 'escena',
-           'desempaquetar', 'fotos_descargadas', 'cargar_fotos', 'cargar_cifar100', 'ImagenInvalida', 'imagen_de_emoji',
-           'abrir_imagen', 'errores_en_claro', 'al_lado', 'de_una_vez', 'por_turno']
+           'MAX_LECTURAS', 'MAX_JPEG', 'carpeta_datos', 'descargar', 'ErrorDeUso', 'TablaInvalida', 'leer_tabla',
+           'cargar_audiocaps', 'conceptos_de', 'cargar_wit', 'cargar_conceptual', 'cargar_descripciones',
+           'es_del_sistema', 'partir_nombre', 'cargar_imagenes', 'cargar_esc10', 'cargar_esc50', 'cargar_sonidos',
+           'SonidoInvalido', 'leer_audio', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'describir', 'base_mini',
+           'cargar_dibujos', 'escena', 'desempaquetar', 'fotos_descargadas', 'cargar_fotos', 'cargar_cifar100',
+           'ImagenInvalida', 'imagen_de_emoji', 'sin_avisos', 'abrir_imagen', 'errores_en_claro', 'al_lado',
+           'de_una_vez', 'por_turno']
 
 # %% ../nbs/00_base_de_datos.ipynb #454c1d86
 import _thread, codecs, contextlib, csv, errno, gzip, hashlib, io, os, random, re, secrets, shutil, signal, sys, tarfile
-import tempfile, threading, time, unicodedata, warnings, zipfile, zlib
+import tempfile, threading, time, traceback, unicodedata, warnings, zipfile, zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
@@ -67,6 +68,9 @@ def descargar(
                               "y señálela con la variable IMG2AUDIO_DATOS.") from e
 
 # %% ../nbs/00_base_de_datos.ipynb #a7c1e002
+class ErrorDeUso(ValueError):
+    "Lo que se pidió no puede ser. El mensaje es para quien lo pidió, y dice qué hacer."
+
 def _corto(x) -> str:
     "Lo que se enseña de un nombre en un mensaje: 150 letras a lo sumo, y todas visibles."
     t = "".join(c if c.isprintable() else "·" for c in str(x)[:151])
@@ -74,7 +78,7 @@ def _corto(x) -> str:
 
 def _archivo(
     ruta: str | Path,
-    error: type[ValueError],     # la excepción que toca
+    error: type[ErrorDeUso],     # la excepción que toca
     maximo: int | None = None,   # bytes
 ) -> str:                        # la ruta
     "La ruta de un archivo que se puede leer. Lanza `FileNotFoundError` si no existe, y `error` si no es un archivo o pesa demasiado."
@@ -87,7 +91,7 @@ def _archivo(
     return os.fspath(ruta)
 
 # %% ../nbs/00_base_de_datos.ipynb #36fb01d7
-class TablaInvalida(ValueError):
+class TablaInvalida(ErrorDeUso):
     "Un CSV o TSV que no se puede leer. El mensaje dice el archivo, la línea y lo que se esperaba."
 
 _NO_TEXTO, MAX_LINEA = re.compile("[\udc80-\udcff\0]"), 2**20  # bytes que no son UTF-8, o nulos; bytes de una línea
@@ -185,7 +189,7 @@ def cargar_audiocaps(
     fichero: str | None = None, # un CSV propio con las columnas de AudioCaps
 ) -> Dataset:                   # columnas `id`, `caption`
     "Descripciones de AudioCaps (Kim et al., 2019), de `fichero`, de la carpeta de datos o descargadas."
-    if particion not in SUMAS_AUDIOCAPS: raise ValueError(f"Partición «{particion}» desconocida; las hay: {', '.join(SUMAS_AUDIOCAPS)}.")
+    if particion not in SUMAS_AUDIOCAPS: raise ErrorDeUso(f"Partición «{particion}» desconocida; las hay: {', '.join(SUMAS_AUDIOCAPS)}.")
     local = carpeta_datos()
     if fichero is None:
         fichero = local/"audiocaps"/f"{particion}.csv" if local else descargar(f"{AUDIOCAPS}/{particion}.csv", SUMAS_AUDIOCAPS[particion])
@@ -370,7 +374,7 @@ def _motivo(s) -> str | None:
 FRECUENCIA = 16_000  # Hz, la de AudioLDM
 MAX_BYTES_SONIDO, MAX_MINUTOS, MAX_FRECUENCIA = 128*2**20, 10, 192_000  # lo más que se lee: bytes, minutos, Hz
 
-class SonidoInvalido(ValueError):
+class SonidoInvalido(ErrorDeUso):
     "Lo que se dio no es un sonido que se pueda leer entero."
 
 def _a_mono(
@@ -415,7 +419,7 @@ def log_mel(
 ) -> torch.Tensor:       # `(..., n // 160, 64)`
     "Espectrograma log-mel como el de AudioLDM: natural, de magnitud, tiempo × bandas. Lanza `ValueError` si la onda es demasiado corta."
     forma, margen = onda.shape[:-1], (VENTANA - SALTO)//2
-    if onda.shape[-1] <= margen: raise ValueError(f"Un espectrograma pide al menos {margen + 1} muestras, y la onda tiene {onda.shape[-1]}.")
+    if onda.shape[-1] <= margen: raise ErrorDeUso(f"Un espectrograma pide al menos {margen + 1} muestras, y la onda tiene {onda.shape[-1]}.")
     onda = torch.nn.functional.pad(onda.reshape(-1, 1, onda.shape[-1]), (margen, margen), mode="reflect").squeeze(1)
     espectro = torch.stft(onda, VENTANA, SALTO, window=torch.hann_window(VENTANA, device=onda.device), center=False, return_complex=True)
     mel = _filtros_mel().to(onda.device) @ torch.sqrt(espectro.abs()**2 + 1e-9)
@@ -595,7 +599,7 @@ def desempaquetar(archivo: str | Path, carpeta: str | Path) -> None:
     "Saca lo que hay en un zip o un tar, y en los que lleve dentro. Lanza `ValueError` si no es ninguna de las dos cosas."
     if zipfile.is_zipfile(archivo): abierto, opciones = zipfile.ZipFile(archivo), {}
     elif tarfile.is_tarfile(archivo): abierto, opciones = tarfile.open(archivo), dict(filter="data")
-    else: raise ValueError(f"«{_corto(archivo)}» no es un archivo zip ni tar.")
+    else: raise ErrorDeUso(f"«{_corto(archivo)}» no es un archivo zip ni tar.")
     with abierto as a: a.extractall(carpeta, **opciones)
     for f in list(Path(carpeta).rglob("*")):
         if f.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")): desempaquetar(f, f.with_name(f.name + ".contenido"))
@@ -653,7 +657,7 @@ def cargar_cifar100(
     return Dataset.from_dict(dict(image=list(ds["image"]), label=[nombres[i] for i in ds["fine_label"]]))
 
 # %% ../nbs/00_base_de_datos.ipynb #e41d1d94
-class ImagenInvalida(ValueError):
+class ImagenInvalida(ErrorDeUso):
     "Lo que se dio no es una imagen que se pueda abrir."
 
 def _es_emoji(texto: str) -> bool:
@@ -903,12 +907,19 @@ def _de_telefono(datos: bytes) -> tuple[str, ...]:
 def _decodificar(datos: bytes) -> Image.Image:
     "La imagen que hay en unos bytes; si son varias, la primera. Lanza `ImagenInvalida`, o lo que lance Pillow."
     if len(datos) > MAX_BYTES: raise ImagenInvalida(f"pesa más de {MAX_BYTES >> 20} MiB")
-    if datos.startswith(b"\xff\xd8\xff"): imagen = _jpeg(datos)
-    else:
-        if datos.startswith(b"\x89PNG\r\n\x1a\n"): datos = _png_sin_adornos(datos)
-        tipos = _de_telefono(datos) or TIPOS_IMAGEN
-        Image.open(_Lectura(datos), formats=tipos).verify()  # las sumas de comprobación de un PNG, que load() no mira
-        imagen = Image.open(_Lectura(datos), formats=tipos)
+    if datos.startswith(b"\xff\xd8\xff"): return _cargada(_jpeg(datos))
+    if datos.startswith(b"\x89PNG\r\n\x1a\n"): datos = _png_sin_adornos(datos)
+    tipos = _de_telefono(datos) or TIPOS_IMAGEN
+    def abrir(): return Image.open(_Lectura(datos), formats=tipos)
+    abrir().verify()  # las sumas de comprobación de un PNG, que load() no mira
+    imagen = abrir()
+    guardada = _como_se_guarda(imagen)
+    _cargada(imagen)
+    if guardada in _MITAD_BAJA and np.asarray(imagen)[..., :3].max() < 16: _aclarar(imagen, abrir(), guardada)
+    return imagen
+
+def _cargada(imagen: Image.Image) -> Image.Image:
+    "La misma, con sus píxeles en memoria, si caben."
     _comprobar_tamaño(imagen)
     imagen.load()
     return imagen
@@ -924,11 +935,36 @@ def _comprobar_tamaño(imagen: Image.Image, maximo: int | None = None) -> None:
                              f"se abren hasta {maximo//10**6} millones: redúzcala")
 
 # %% ../nbs/00_base_de_datos.ipynb #a7c1e017
-def _a_8_bits(imagen: Image.Image) -> Image.Image:
-    "Un gris de 16 bits, a 8; `convert()` recortaría a 255. El que no pasa de 12 bits (o 10, u 8) era de 12."
-    m = np.asarray(imagen)
+def _a_8_bits(m: np.ndarray) -> np.ndarray:
+    "Unos números de 16 bits, a 8. Los que no pasan de 12 bits (o 10, u 8) eran de 12."
     bits = next(b for b in (8, 10, 12, 16) if m.max() < 2**b)
-    return Image.fromarray((m >> (bits - 8)).astype(np.uint8))
+    return (m >> (bits - 8)).astype(np.uint8)
+
+# De los colores de 16 bits Pillow lee la mitad alta de cada número: así se le pide la baja
+_AL_REVES = "B" if sys.byteorder == "little" else "L"
+_MITAD_BAJA = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": f"RGB;16{_AL_REVES}", "LA;16B": "RGBA",
+               "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B", "RGBA;16N": f"RGBA;16{_AL_REVES}"}
+
+def _como_se_guarda(imagen: Image.Image) -> str:
+    "Cómo están los píxeles en el archivo, según Pillow; vacío, si no lo dice."
+    dicho = imagen.tile[0].args if imagen.tile else ""
+    if isinstance(dicho, tuple) and dicho: dicho = dicho[0]
+    return dicho if isinstance(dicho, str) else ""
+
+def _aclarar(
+    imagen: Image.Image,  # cargada; aquí se cambia
+    otra: Image.Image,    # la misma, sin cargar
+    guardada: str,        # de `_como_se_guarda`
+) -> None:
+    "Los colores de 16 bits que no pasan de 12, a 8: con solo su mitad alta, se verían negros."
+    baja = _MITAD_BAJA[guardada]
+    otra.tile = [t._replace(args=baja if isinstance(t.args, str) else (baja, *t.args[1:])) for t in otra.tile]
+    altos, bajos = np.asarray(imagen).astype(np.uint16), np.asarray(otra)
+    if guardada == "LA;16B": bajos = bajos[..., [1, 1, 1, 3]]  # leída como RGBA: las mitades del gris y de la opacidad
+    m = altos << 8 | bajos
+    if m.max() < 2**12: m = _a_8_bits(m)
+    else: m = np.dstack([_a_8_bits(m[..., :3]), (m[..., 3:] >> 8).astype(np.uint8)])  # la opacidad sí es de 16 bits
+    imagen.paste(Image.fromarray(m))
 
 def _papel(imagen: Image.Image) -> str:
     "Sobre qué se ve un dibujo RGBA: blanco, o negro si lo que se ve de él es blanco."
@@ -948,7 +984,8 @@ def _a_rgb(imagen: Image.Image) -> Image.Image:
     _comprobar_tamaño(imagen)
     imagen.load()
     imagen = _derecha(imagen)
-    if imagen.mode.startswith("I;16"): imagen = _a_8_bits(imagen)
+    if imagen.mode.startswith("I;16"):  # `convert()` recortaría a 255
+        imagen = Image.fromarray(_a_8_bits(np.asarray(imagen)))
     if imagen.mode in ("I", "F"): raise ImagenInvalida("tiene 32 bits por píxel y no se sabe su escala; guárdela con 8 o 16")
     if not imagen.has_transparency_data: return imagen.convert("RGB")
     imagen = imagen.convert("RGBA")
@@ -978,6 +1015,34 @@ def _de_matriz(
     return Image.fromarray(np.ascontiguousarray(m))
 
 # %% ../nbs/00_base_de_datos.ipynb #0898f1be
+_AVISOS = threading.RLock()  # los filtros de avisos son de todos los hilos: por un rato, los cambia uno solo
+
+@contextlib.contextmanager
+def sin_avisos():
+    "Dentro, ningún aviso; de uno en uno, con los demás que cambian los filtros."
+    with _AVISOS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+class _Pillow(threading.local):
+    "Un filtro que calla a Pillow, y solo en el hilo que abre una imagen: lo que avisaría, ahí es un error, o no importa."
+    abre = False
+
+    def match(self, modulo: str) -> bool: return self.abre and modulo.partition(".")[0] == "PIL"
+
+    @contextlib.contextmanager
+    def callado(self):
+        "Dentro, Pillow no avisa. El filtro se queda puesto para siempre: quitarlo estorbaría a otro hilo."
+        if warnings.filters[:1] != [_CALLAR]:  # otros se pusieron delante
+            with contextlib.suppress(ValueError): warnings.filters.remove(_CALLAR)
+            warnings.filters.insert(0, _CALLAR)
+        antes, self.abre = self.abre, True
+        try: yield
+        finally: self.abre = antes
+
+_PILLOW = _Pillow()
+_CALLAR = ("ignore", None, Warning, _PILLOW, 0)  # como los de `warnings.filterwarnings`
+
 def abrir_imagen(
     fuente,                            # ruta, URL http(s), emoji, bytes, imagen de Pillow, matriz de numpy `(alto, ancho, 3)` o tensor `(3, alto, ancho)`
     permitir_red_local: bool = False,  # abrir también direcciones de esta máquina y de su red
@@ -991,9 +1056,7 @@ def abrir_imagen(
     try:
         if isinstance(fuente, Path): fuente = fuente.read_bytes()
         if isinstance(fuente, (np.ndarray, torch.Tensor)): fuente = _de_matriz(fuente)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")  # lo que avisaría, aquí es un error, o no importa
-            return _a_rgb(_decodificar(fuente) if isinstance(fuente, bytes) else fuente)
+        with _PILLOW.callado(): return _a_rgb(_decodificar(fuente) if isinstance(fuente, bytes) else fuente)
     except ImagenInvalida as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: {e}.") from e
     except UnidentifiedImageError as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: no lo es, o no es de un formato conocido ({', '.join(TIPOS_IMAGEN)}).") from e
     except Image.DecompressionBombError as e: raise ImagenInvalida(f"No se pudo abrir {nombre} como imagen: tiene demasiados píxeles.") from e
@@ -1027,12 +1090,17 @@ def _claro(e: Exception):
     "El mensaje de un error; el de uno del sistema, que vendría en inglés, en español."
     return f"«{_corto(e.filename)}»: {_SISTEMA[e.errno]}." if getattr(e, "filename", None) and e.errno in _SISTEMA else e
 
+def _interno(e: Exception) -> str:
+    "El mensaje de un error que no se esperaba."
+    dijo = _corto(" ".join(str(e).split()))
+    return f"error interno ({type(e).__name__}: {dijo}). Para ver la traza entera, repita con IMG2AUDIO_TRAZA=1."
+
 @contextlib.contextmanager
 def errores_en_claro(
     orden: str,                          # con qué nombre se presenta
     interrumpido: str = "interrumpido",  # qué dice si se interrumpe con Ctrl-C
 ):
-    "Dentro, un `ValueError`, un `OSError` o un `FloatingPointError` acaban el programa con su mensaje y estado 2; una interrupción, con 130."
+    "Dentro, un error de uso o del sistema acaba el programa con su mensaje y estado 2; otro, con 1; una interrupción, con 130."
     llegan = []
     try:
         with _anotar_ctrl_c(llegan): yield
@@ -1040,8 +1108,9 @@ def errores_en_claro(
         lleno = _sin_sitio(e) and (not isinstance(e, OSError) or e.errno is not None)  # los nuestros ya lo dicen, y mejor
         if llegan or isinstance(e, KeyboardInterrupt): mensaje, estado = interrumpido, 130
         elif lleno: mensaje, estado = "no queda sitio en el disco: haga sitio y repita", 2
-        elif isinstance(e, (ValueError, OSError, FloatingPointError)): mensaje, estado = _claro(e), 2
-        else: raise
+        elif isinstance(e, (ErrorDeUso, OSError, FloatingPointError)): mensaje, estado = _claro(e), 2
+        else: mensaje, estado = _interno(e), 1
+        if estado != 130 and os.environ.get("IMG2AUDIO_TRAZA") == "1": traceback.print_exception(e)
     else: return
     print(f"{orden}: {mensaje}", file=sys.stderr)
     sys.exit(estado)
@@ -1066,7 +1135,7 @@ def de_una_vez(
 ):                        # ruta provisional, al lado, en la que escribirlo
     "Lo que se escribe dentro aparece en `destino` cuando está entero y en el disco; si algo falla, no aparece. Si `destino` es una carpeta que ya existe, se le añade. Lanza `OSError` si no cabe, y `ValueError` si `destino` no es un nombre."
     destino = Path(destino)
-    if destino.name in ("", ".."): raise ValueError(f"«{destino}» no es el nombre de un archivo ni de una carpeta en que escribir.")
+    if destino.name in ("", ".."): raise ErrorDeUso(f"«{destino}» no es el nombre de un archivo ni de una carpeta en que escribir.")
     if destino.is_symlink(): destino = destino.resolve()  # se escribe en lo que señala, y el enlace se queda
     if destino.is_file() and not destino.stat().st_mode & 0o222:
         raise PermissionError(errno.EACCES, "solo se puede leer", str(destino))

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['PIEZAS', 'MINI', 'CACHE', 'PERFILES', 'DIMENSION', 'MAX_FICHAS', 'Perfil', 'cargar_perfil', 'carga_en_claro',
-           'normalizador_mini', 'cargar_tokenizer', 'TextoAjeno', 'tokenizar', 'sin_barras', 'dispositivo_valido',
-           'CodificadorCLIP', 'onda_valida', 'ondas_validas', 'CodificadorCLAP', 'comprobar_vectores',
-           'leer_embeddings', 'matriz', 'extraer_embeddings', 'guardar_txt', 'leer_txt', 'brecha_modal']
+           'huella_perfil', 'normalizador_mini', 'cargar_tokenizer', 'TextoAjeno', 'tokenizar', 'sin_barras',
+           'dispositivo_valido', 'CodificadorCLIP', 'onda_valida', 'ondas_validas', 'CodificadorCLAP',
+           'comprobar_vectores', 'leer_embeddings', 'matriz', 'extraer_embeddings', 'guardar_txt', 'leer_txt',
+           'brecha_modal']
 
 # %% ../nbs/01_embeddings.ipynb #d4505c8b
 import contextlib, hashlib, json, os, shutil, unicodedata, warnings
@@ -57,9 +58,9 @@ def cargar_perfil(
     elif Path(perfil).is_dir():
         p = Perfil(Path(perfil).name, *(str(Path(perfil)/m) for m in PIEZAS))
         if faltan := [m for m in PIEZAS[:3] if not (Path(perfil)/m).is_dir()]:
-            raise ValueError(f"A la carpeta «{perfil}» le falta {', '.join(faltan)} para ser un perfil: "
+            raise ErrorDeUso(f"A la carpeta «{perfil}» le falta {', '.join(faltan)} para ser un perfil: "
                              f"hacen falta {', '.join(PIEZAS[:3])}.")
-    else: raise ValueError(f"No hay ningún perfil «{perfil}»; los hay: {', '.join(PERFILES)}.")
+    else: raise ErrorDeUso(f"No hay ningún perfil «{perfil}»; los hay: {', '.join(PERFILES)}.")
     hacen_falta = [getattr(p, m) for m in (PIEZAS if con_traductor else PIEZAS[:3])]
     if all(Path(r).is_dir() for r in hacen_falta) and not (Path(p.audioldm)/"text_encoder").is_dir(): return _sin_pickle(p, hacen_falta)
     from img2audio.base import descargar_perfil
@@ -79,6 +80,22 @@ def carga_en_claro(
     try: yield
     except Exception as e: raise OSError(f"No se pudo cargar el perfil «{perfil.nombre}» ({perfil.clip}…): hay un archivo dañado, o que no es de ese modelo ({type(e).__name__}: {' '.join(str(e).split())[:150]}).") from e
 
+def huella_perfil(
+    perfil: str | Perfil = "mini",
+    piezas: tuple[str, ...] = PIEZAS,
+) -> str:                           # 16 cifras hexadecimales
+    "Resumen de los archivos de un perfil: cambia si se vuelve a entrenar una pieza, y no si se copia a otra carpeta."
+    p, suma = cargar_perfil(perfil, con_traductor="traductor" in piezas), hashlib.sha256()
+    for pieza in piezas:
+        carpeta = Path(getattr(p, pieza))
+        archivos = [f for f in carpeta.rglob("*") if f.suffix in (".safetensors", ".json", ".txt") and f.is_file()]
+        for f in sorted(archivos, key=Path.as_posix):
+            suma.update(f"{pieza}/{f.relative_to(carpeta).as_posix()} {f.stat().st_size}\n".encode())
+            with open(f, "rb") as abierto:
+                while trozo := abierto.read(2**20): suma.update(trozo)
+    return suma.hexdigest()[:16]
+
+
 # %% ../nbs/01_embeddings.ipynb #99ab6150
 DIMENSION = 512  # de los dos espacios: la `projection_dim` de CLIP ViT-B/32 y de CLAP
 
@@ -88,12 +105,12 @@ def _textos_validos(textos) -> list[str]:
     textos = list(textos)
     for i, t in enumerate(textos):
         if not isinstance(t, str): raise TypeError(f"El texto {i} de la lista no es un texto, sino {type(t).__name__}: {t!r}.")
-        if any("\ud800" <= c <= "\udfff" for c in t): raise ValueError(f"El texto {i} de la lista no es Unicode válido: {t!r}. ¿Se leyó con otra codificación?")
+        if any("\ud800" <= c <= "\udfff" for c in t): raise ErrorDeUso(f"El texto {i} de la lista no es Unicode válido: {t!r}. ¿Se leyó con otra codificación?")
     return [" ".join(unicodedata.normalize("NFC", t).split()) for t in textos]
 
 def _lotes(lista: list, batch_size: int, nombre: str, progreso: bool):
     "Los lotes de una lista, con su barra de progreso."
-    if batch_size < 1: raise ValueError(f"batch_size debe ser al menos 1, y es {batch_size}.")
+    if batch_size < 1: raise ErrorDeUso(f"batch_size debe ser al menos 1, y es {batch_size}.")
     return tqdm([lista[i:i + batch_size] for i in range(0, len(lista), batch_size)], desc=nombre, disable=not progreso)
 
 def _adelantado(f, lotes):
@@ -198,7 +215,7 @@ def dispositivo_valido(
     except Exception as e:  # torch lo dice de muchas maneras, según lo que falte
         posibles = dict(cpu=True, cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available())
         hay = [nombre for nombre, esta in posibles.items() if esta]
-        raise ValueError(f"Aquí no se puede usar el dispositivo «{dispositivo}»; se puede: {', '.join(hay)}.") from e
+        raise ErrorDeUso(f"Aquí no se puede usar el dispositivo «{dispositivo}»; se puede: {', '.join(hay)}.") from e
     return d
 
 def _imagenes_validas(imagenes) -> list:
@@ -255,8 +272,8 @@ def onda_valida(
     "La onda, comprobada. Lanza `TypeError` o `ValueError`, y dice por qué no vale."
     onda = np.asarray(onda)
     if onda.dtype.kind != "f": raise TypeError(f"{nombre} es de tipo {onda.dtype}: se esperaban muestras en coma flotante, de -1 a 1.")
-    if onda.ndim != 1 or len(onda) < minimo: raise ValueError(f"{nombre} tiene forma {onda.shape}: se esperaba una onda mono, (muestras,), con alguna muestra{f' (al menos {minimo})' if minimo > 1 else ''}.")
-    if not np.isfinite(onda).all(): raise ValueError(f"{nombre} tiene muestras que no son números (NaN o infinito).")
+    if onda.ndim != 1 or len(onda) < minimo: raise ErrorDeUso(f"{nombre} tiene forma {onda.shape}: se esperaba una onda mono, (muestras,), con alguna muestra{f' (al menos {minimo})' if minimo > 1 else ''}.")
+    if not np.isfinite(onda).all(): raise ErrorDeUso(f"{nombre} tiene muestras que no son números (NaN o infinito).")
     return onda.astype(np.float32, copy=False)
 
 def ondas_validas(
@@ -272,9 +289,9 @@ class CodificadorCLAP:
     "Textos y sonidos a embeddings de CLAP `(n, 512)`, de norma 1."
     def __new__(cls, *args, backend="transformers", checkpoint=None, tokenizer="roberta-base", **kwargs):
         if backend == "transformers": return super().__new__(cls)
-        if backend != "laion": raise ValueError(f"No hay backend «{backend}»; los hay: transformers y laion.")
-        if args or kwargs: raise ValueError("Con backend=\"laion\", los pesos no son de un perfil sino de un archivo: dé solo checkpoint y, si hace falta, tokenizer.")
-        if checkpoint is None: raise ValueError("Con backend=\"laion\" hace falta checkpoint, el archivo de pesos; por ejemplo, music_speech_epoch_15_esc_89.25.pt.")
+        if backend != "laion": raise ErrorDeUso(f"No hay backend «{backend}»; los hay: transformers y laion.")
+        if args or kwargs: raise ErrorDeUso("Con backend=\"laion\", los pesos no son de un perfil sino de un archivo: dé solo checkpoint y, si hace falta, tokenizer.")
+        if checkpoint is None: raise ErrorDeUso("Con backend=\"laion\" hace falta checkpoint, el archivo de pesos; por ejemplo, music_speech_epoch_15_esc_89.25.pt.")
         from img2audio.originales import CodificadorCLAPLaion
         return CodificadorCLAPLaion(checkpoint, tokenizer)
 
@@ -288,7 +305,7 @@ class CodificadorCLAP:
     ):
         "Lanza `ValueError` si no hay tal backend o lo que se da es del otro; con `laion` devuelve un `CodificadorCLAPLaion`, y lanza lo que él."
         from transformers import ClapFeatureExtractor, ClapModel
-        if checkpoint is not None: raise ValueError("El archivo de pesos (checkpoint) es para backend=\"laion\"; aquí los pesos son los de un perfil.")
+        if checkpoint is not None: raise ErrorDeUso("El archivo de pesos (checkpoint) es para backend=\"laion\"; aquí los pesos son los de un perfil.")
         sin_barras()
         p, dispositivo = cargar_perfil(perfil), dispositivo_valido(dispositivo)
         with carga_en_claro(p):
@@ -313,7 +330,7 @@ class CodificadorCLAP:
     ) -> torch.Tensor:                 # `(n, 512)` float32, norma 1
         "Embeddings de unos sonidos; de los largos, el principio. Lanza `TypeError` o `ValueError` si alguno no es una onda."
         import librosa
-        if not frecuencia > 0: raise ValueError(f"La frecuencia debe ser positiva, en Hz, y es {frecuencia}.")
+        if not frecuencia > 0: raise ErrorDeUso(f"La frecuencia debe ser positiva, en Hz, y es {frecuencia}.")
         suya, maximo, salida = self.extractor.sampling_rate, self.extractor.nb_max_samples, [torch.zeros(0, DIMENSION)]
         for lote in _lotes(ondas_validas(ondas), batch_size, "sonidos", progreso):
             lote = [(o if suya == frecuencia else librosa.resample(o, orig_sr=frecuencia, target_sr=suya))[:maximo] for o in lote]
@@ -335,12 +352,12 @@ def comprobar_vectores(
     for x in grupos:
         if not isinstance(x, (torch.Tensor, np.ndarray)): raise TypeError(f"Se esperaban {que} en un tensor o en una matriz de numpy, y llegó {type(x).__name__}.")
         if not (x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"): raise TypeError(f"Se esperaban {que} en coma flotante, y son de tipo {x.dtype}.")
-        if x.ndim != 2 or d is not None and x.shape[1] != d: raise ValueError(f"Se esperaban {que} de forma (n, {d or 'd'}), y llegó {tuple(x.shape)}.")
+        if x.ndim != 2 or d is not None and x.shape[1] != d: raise ErrorDeUso(f"Se esperaban {que} de forma (n, {d or 'd'}), y llegó {tuple(x.shape)}.")
         d = x.shape[1]
-        if len(x) < minimo or not d: raise ValueError(f"Hacen falta al menos {minimo} {que}, y llegó {tuple(x.shape)}.")
-        if parejas and len(x) != len(grupos[0]): raise ValueError(f"Se esperaban tantos {que} de un lado como del otro, y llegaron {len(grupos[0])} y {len(x)}.")
-        if valores and not (x.isfinite() if torch.is_tensor(x) else np.isfinite(x)).all(): raise ValueError(f"Entre los {que} hay valores que no son números (NaN o infinito).")
-        if valores and not nulos and not (x != 0).any(1).all(): raise ValueError(f"Entre los {que} hay vectores todos ceros: no tienen dirección.")
+        if len(x) < minimo or not d: raise ErrorDeUso(f"Hacen falta al menos {minimo} {que}, y llegó {tuple(x.shape)}.")
+        if parejas and len(x) != len(grupos[0]): raise ErrorDeUso(f"Se esperaban tantos {que} de un lado como del otro, y llegaron {len(grupos[0])} y {len(x)}.")
+        if valores and not (x.isfinite() if torch.is_tensor(x) else np.isfinite(x)).all(): raise ErrorDeUso(f"Entre los {que} hay valores que no son números (NaN o infinito).")
+        if valores and not nulos and not (x != 0).any(1).all(): raise ErrorDeUso(f"Entre los {que} hay vectores todos ceros: no tienen dirección.")
 
 # %% ../nbs/01_embeddings.ipynb #d647fa79
 def _huella(
@@ -377,10 +394,10 @@ def leer_embeddings(
     "Abre una tabla de embeddings guardada. Lanza `FileNotFoundError` si no está, y `ValueError` si no es una tabla de embeddings entera."
     if not Path(archivo).is_file(): raise FileNotFoundError(f"No existe la tabla de embeddings «{archivo}».")
     try: datos = pq.ParquetFile(archivo)
-    except pa.ArrowInvalid as e: raise ValueError(f"«{archivo}» no es un Parquet, o está cortado: vuelva a extraerlo.") from e
+    except pa.ArrowInvalid as e: raise ErrorDeUso(f"«{archivo}» no es un Parquet, o está cortado: vuelva a extraerlo.") from e
     faltan = {"caption", "clip", "clap"} - set(datos.schema_arrow.names)
-    if faltan: raise ValueError(f"A {archivo} le faltan las columnas {sorted(faltan)}.")
-    if not datos.metadata.num_rows: raise ValueError(f"{archivo} no tiene ninguna fila.")
+    if faltan: raise ErrorDeUso(f"A {archivo} le faltan las columnas {sorted(faltan)}.")
+    if not datos.metadata.num_rows: raise ErrorDeUso(f"{archivo} no tiene ninguna fila.")
     return _con_tensores(Dataset.from_parquet(str(archivo)))
 
 def _con_tensores(tabla: Dataset) -> Dataset:
@@ -393,7 +410,7 @@ def matriz(
 ) -> torch.Tensor:    # `(n, d)` float32, aunque la tabla sea de float64
     "Una columna de embeddings entera, de los bytes de Arrow a un tensor, sin pasar por Python. Lanza `ValueError` si sus vectores no son todos igual de largos."
     vectores = tabla.with_format("arrow")[:][columna]
-    if len(largos := pc.list_value_length(vectores).unique()) != 1: raise ValueError(f"Los vectores de «{columna}» no son todos igual de largos: los hay de {sorted(largos.to_pylist())[:5]}.")
+    if len(largos := pc.list_value_length(vectores).unique()) != 1: raise ErrorDeUso(f"Los vectores de «{columna}» no son todos igual de largos: los hay de {sorted(largos.to_pylist())[:5]}.")
     todos = np.concatenate([t.flatten().to_numpy() for t in vectores.chunks])
     return torch.from_numpy(todos).float().view(len(tabla), -1)
 
@@ -409,10 +426,10 @@ def extraer_embeddings(
 ) -> Dataset:                        # la tabla con `clip` y `clap`, cada una `(512,)` float32
     "Pasa cada descripción por CLIP y por CLAP y guarda la tabla. Reanuda por trozos lo que se interrumpió. Lanza `ValueError` si la tabla no sirve."
     if not isinstance(tabla, Dataset): raise TypeError(f"Se esperaba un datasets.Dataset y llegó {type(tabla).__name__}: use Dataset.from_pandas, o from_dict.")
-    if "caption" not in tabla.column_names: raise ValueError(f"La tabla no tiene columna «caption»; tiene {tabla.column_names}.")
-    if sobran := {"clip", "clap"} & set(tabla.column_names): raise ValueError(f"La tabla ya tiene {sorted(sobran)}: quítelas con remove_columns.")
-    if not len(tabla): raise ValueError("La tabla no tiene ninguna descripción.")
-    if parte < 1: raise ValueError(f"parte debe ser al menos 1, y es {parte}.")
+    if "caption" not in tabla.column_names: raise ErrorDeUso(f"La tabla no tiene columna «caption»; tiene {tabla.column_names}.")
+    if sobran := {"clip", "clap"} & set(tabla.column_names): raise ErrorDeUso(f"La tabla ya tiene {sorted(sobran)}: quítelas con remove_columns.")
+    if not len(tabla): raise ErrorDeUso("La tabla no tiene ninguna descripción.")
+    if parte < 1: raise ErrorDeUso(f"parte debe ser al menos 1, y es {parte}.")
     destino, captions = Path(destino), _textos_validos(tabla["caption"])
     distintas = list(dict.fromkeys(captions))
     cods = dict(clip=CodificadorCLIP(perfil, dispositivo), clap=CodificadorCLAP(perfil, dispositivo))
@@ -436,7 +453,7 @@ def guardar_txt(
     Lanza `FileExistsError` si ya tiene algo, y `ValueError` si la tabla no sirve."""
     carpeta = Path(carpeta)
     if carpeta.exists() and not (carpeta.is_dir() and not any(carpeta.iterdir())): raise FileExistsError(f"«{carpeta}» ya existe y no es una carpeta vacía: bórrela o elija otra.")
-    if faltan := {"caption", "clip", "clap"} - set(tabla.column_names): raise ValueError(f"A la tabla le faltan las columnas {sorted(faltan)}.")
+    if faltan := {"caption", "clip", "clap"} - set(tabla.column_names): raise ErrorDeUso(f"A la tabla le faltan las columnas {sorted(faltan)}.")
     parcial = al_lado(carpeta, ".parcial")
     if parcial.exists(): shutil.rmtree(parcial)  # de una vez anterior que se cortó
     parcial.mkdir(parents=True)
@@ -448,8 +465,8 @@ def guardar_txt(
 def _a_linea(v: np.ndarray, donde: str) -> str:
     "Un vector, en una línea de la que se recupera exacto."
     v = np.asarray(v)
-    if v.shape != (DIMENSION,): raise ValueError(f"{donde}: se esperaba un vector ({DIMENSION},) y tiene forma {v.shape}.")
-    if not np.isfinite(v).all(): raise ValueError(f"{donde}: el vector tiene NaN o infinitos.")
+    if v.shape != (DIMENSION,): raise ErrorDeUso(f"{donde}: se esperaba un vector ({DIMENSION},) y tiene forma {v.shape}.")
+    if not np.isfinite(v).all(): raise ErrorDeUso(f"{donde}: el vector tiene NaN o infinitos.")
     return " ".join(f"{x:.9g}" for x in v.tolist())
 
 # %% ../nbs/01_embeddings.ipynb #9aff193e

@@ -28,8 +28,8 @@ def parte_de(
     n: int,          # cuántas partes
 ) -> Dataset:        # las filas que le tocan, contiguas
     "La parte `i` de las `n` en que se reparte una tabla."
-    if n < 1: raise ValueError(f"El número de partes debe ser al menos 1, y se pidió {n}.")
-    if not 0 <= i < n: raise ValueError(f"No hay parte {i} de {n}: se cuentan de 0 a {n - 1}.")
+    if n < 1: raise ErrorDeUso(f"El número de partes debe ser al menos 1, y se pidió {n}.")
+    if not 0 <= i < n: raise ErrorDeUso(f"No hay parte {i} de {n}: se cuentan de 0 a {n - 1}.")
     return tabla.select(range(i*len(tabla)//n, (i + 1)*len(tabla)//n))
 
 # %% ../nbs/08_a_escala.ipynb #06a75728
@@ -51,7 +51,7 @@ def extraer_parte(
 ) -> Path:                          # el Parquet de la parte
     "Extrae los embeddings de la parte `i` de `n`, si no están ya, y los guarda en `carpeta`."
     archivo, mia = ruta_parte(carpeta, i, n), parte_de(tabla, i, n)
-    if not len(mia): raise ValueError(f"La parte {i} de {n} no tiene ninguna fila: la tabla solo tiene {len(tabla)}.")
+    if not len(mia): raise ErrorDeUso(f"La parte {i} de {n} no tiene ninguna fila: la tabla solo tiene {len(tabla)}.")
     if not _hecha(archivo, mia, perfil): extraer_embeddings(mia, archivo, perfil, progreso=progreso)
     for resto in archivo.parent.glob(f"{archivo.name}.*.trozos"):  # de una vez que se cortó mientras los borraba
         with por_turno(resto): shutil.rmtree(resto, ignore_errors=True)
@@ -62,12 +62,12 @@ def _hecha(archivo: Path, tabla: Dataset, perfil: str | Perfil) -> bool:
     "¿Está ya extraída esta parte? Lanza `ValueError` si el archivo es de otra tabla o de otro perfil."
     if not archivo.exists(): return False
     hay = leer_embeddings(archivo)
-    if list(hay["caption"]) != list(tabla["caption"]): raise ValueError(f"{archivo} ya existe, pero con otras descripciones: bórrelo o use otra carpeta.")
+    if list(hay["caption"]) != list(tabla["caption"]): raise ErrorDeUso(f"{archivo} ya existe, pero con otras descripciones: bórrelo o use otra carpeta.")
     muestra = sorted({0, len(tabla)//2, len(tabla) - 1})
     for columna, codificador in dict(clip=CodificadorCLIP, clap=CodificadorCLAP).items():
         ahora = codificador(perfil).texto(tabla[muestra]["caption"])
         if F.cosine_similarity(ahora, hay[muestra][columna]).min() < .999:
-            raise ValueError(f"{archivo} ya existe, pero con el {columna.upper()} de otro perfil: "
+            raise ErrorDeUso(f"{archivo} ya existe, pero con el {columna.upper()} de otro perfil: "
                              "bórrelo o use otra carpeta.")
     return True
 
@@ -87,7 +87,7 @@ def reunir(
     destino: str | Path | None = None, # Parquet con la tabla entera, si se quiere
 ) -> Dataset:                          # la tabla entera, en su orden, con `clip` y `clap`
     "Junta las `n` partes. Lanza `FileNotFoundError`, con las que faltan, si no están todas."
-    if n < 1: raise ValueError(f"El número de partes debe ser al menos 1, y se pidió {n}.")
+    if n < 1: raise ErrorDeUso(f"El número de partes debe ser al menos 1, y se pidió {n}.")
     archivos = [ruta_parte(carpeta, i, n) for i in range(n)]
     faltan = [a.name for a in archivos if not a.is_file()]
     if faltan: raise FileNotFoundError(f"En {carpeta} faltan {len(faltan)} de {n} partes: {', '.join(faltan)}.")
@@ -105,7 +105,7 @@ def abrir_tabla(
     if nombre == "audiocaps": return cargar_audiocaps()
     acaba = nombre.lower().removesuffix(".gz")
     if not acaba.endswith((".parquet", ".csv", ".tsv")):
-        raise ValueError(f"No sé abrir la tabla «{nombre}»: use mini, audiocaps, o un archivo .parquet, .csv o .tsv.")
+        raise ErrorDeUso(f"No sé abrir la tabla «{nombre}»: use mini, audiocaps, o un archivo .parquet, .csv o .tsv.")
     if not Path(nombre).is_file(): raise FileNotFoundError(f"No existe el archivo «{nombre}».")
     if not acaba.endswith(".parquet"):
         t = leer_tabla(nombre, ["caption"], llenas=["caption"], todas=True)
@@ -200,7 +200,7 @@ def trozos(
     texto: str = "caption", # columna de la descripción
 ) -> list[dict]:            # `nombre`, `archivo`, `desde`, `hasta`; siempre los mismos y en el mismo orden
     "Los trozos de una tabla. Lanza `FileNotFoundError` si no hay, y `ValueError` si `parte` no vale o algo no se lee."
-    if parte < 1: raise ValueError(f"parte debe ser al menos 1, y es {parte}.")
+    if parte < 1: raise ErrorDeUso(f"parte debe ser al menos 1, y es {parte}.")
     fs, raiz = url_to_fs(str(origen))
     archivos = [raiz] if fs.isfile(raiz) else sorted(fs.find(raiz))
     salida = []
@@ -309,12 +309,12 @@ class Extractor:
 
     def _abrir(self, fila: dict):
         "La imagen, o `None` si no se piden. Lanza `ValueError` u `OSError` si la fila no sirve."
-        if "error" in fila: raise ValueError(fila["error"])
-        if not isinstance(fila["caption"], str) or not fila["caption"].strip(): raise ValueError("no tiene descripción")
+        if "error" in fila: raise ErrorDeUso(fila["error"])
+        if not isinstance(fila["caption"], str) or not fila["caption"].strip(): raise ErrorDeUso("no tiene descripción")
         if any("\ud800" <= c <= "\udfff" for c in fila["caption"]):
-            raise ValueError("su descripción no es Unicode válido")
+            raise ErrorDeUso("su descripción no es Unicode válido")
         if not self.imagenes: return None
-        if fila["imagen"] is None: raise ValueError("no tiene imagen")
+        if fila["imagen"] is None: raise ErrorDeUso("no tiene imagen")
         return abrir_imagen(fila["imagen"])
 
     def _codificar(self, filas: list[dict]) -> tuple[pa.Table, list[dict]]:
@@ -345,13 +345,27 @@ class Extractor:
         return {k: [v] for k, v in self.extraer({k: v[0].item() if hasattr(v[0], "item") else v[0] for k, v in lote.items()}).items()}
 
 # %% ../nbs/08_a_escala.ipynb #e5ca0011
+def _anotado(fs, archivo: str) -> dict:
+    "Con qué se empezó una extracción; vacío, si no se ha empezado."
+    if not fs.exists(archivo): return {}
+    try: return dict(json.loads(fs.cat_file(archivo)))
+    except (ValueError, TypeError) as e:
+        raise ErrorDeUso(f"«{archivo}» está dañado, y no se sabe con qué se empezó: use otra carpeta.") from e
+
 def _faltan(origen, destino: str, parte: int, ajustes: dict) -> list[dict]:
     "Los trozos sin hacer. Lanza `ValueError` si en `destino` hay una extracción distinta."
     fs, raiz = url_to_fs(destino)
-    dicho, archivo = json.dumps(dict(origen=str(origen), parte=parte, **ajustes), ensure_ascii=False, default=str, sort_keys=True), f"{raiz}/extraccion.json"
-    if fs.exists(archivo) and fs.cat_file(archivo).decode() != dicho: raise ValueError(f"En «{destino}» hay una extracción empezada con otros datos u otro perfil: siga con los mismos, o use otra carpeta.")
+    archivo, perfil = f"{raiz}/extraccion.json", ajustes["perfil"]
+    dicho = dict(origen=str(origen), parte=parte) | ajustes | dict(perfil=getattr(perfil, "nombre", str(perfil)))
+    hay = _anotado(fs, archivo)
+    otra = (f"En «{destino}» hay una extracción empezada con otros datos u otro perfil: "
+            "siga con los mismos, o use otra carpeta.")
+    if hay and hay | dicho != hay: raise ErrorDeUso(otra)  # antes de descargar nada
+    dicho["modelos"] = huella_perfil(perfil, ("clip", "clap"))  # dos perfiles del mismo nombre pueden no ser el mismo
+    if hay.get("modelos", dicho["modelos"]) != dicho["modelos"]: raise ErrorDeUso(otra)
     todos = trozos(origen, parte, ajustes["texto"])
-    fs.makedirs(f"{raiz}/filas", exist_ok=True); fs.pipe_file(archivo, dicho.encode())
+    fs.makedirs(f"{raiz}/filas", exist_ok=True)
+    fs.pipe_file(archivo, json.dumps(dicho, ensure_ascii=False, sort_keys=True).encode())
     fs.invalidate_cache()
     hechos = {Path(f).name for f in fs.ls(f"{raiz}/filas", detail=False)}
     return [t for t in todos if f"{t['nombre']}.parquet" not in hechos]
@@ -428,13 +442,13 @@ def entrenar_en_corriente(
     from accelerate import Accelerator
     from img2audio.traductor import Traductor, perdida_coseno
     for que, valor in dict(epocas=epocas, batch_size=batch_size, validar=validar, tampon=tampon).items():
-        if valor < 1: raise ValueError(f"{que} debe ser al menos 1, y es {valor}.")
-    if not archivos: raise ValueError("No hay ningún Parquet con que entrenar.")
+        if valor < 1: raise ErrorDeUso(f"{que} debe ser al menos 1, y es {valor}.")
+    if not archivos: raise ErrorDeUso("No hay ningún Parquet con que entrenar.")
     acelerador, archivos = Accelerator(cpu=not torch.cuda.is_available()), [str(a) for a in archivos]
     primeras = next(_parejas(archivos).with_format("torch").iter(validar), None)
-    if primeras is None: raise ValueError("No hay ninguna pareja con que entrenar: las tablas están vacías.")
+    if primeras is None: raise ErrorDeUso("No hay ninguna pareja con que entrenar: las tablas están vacías.")
     if next(iter(_parejas(archivos).skip(validar)), None) is None:
-        raise ValueError(f"Apartadas {validar} parejas para validar, no queda ninguna con que entrenar: baje validar.")
+        raise ErrorDeUso(f"Apartadas {validar} parejas para validar, no queda ninguna con que entrenar: baje validar.")
     torch.manual_seed(semilla)
     red = Traductor(oculta, DIMENSION); red.centro.copy_(F.normalize(primeras["clip"], dim=1).mean(0))
     corriente = torch.utils.data.DataLoader(_corriente(archivos, validar, semilla, tampon), batch_size)

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['SUELO_MEL', 'RETRASOS', 'RAREZAS', 'MARCOS_NUEVOS', 'FRASES_LIBRES', 'FUENTES', 'DPM', 'DDIM', 'UNIPC',
-           'PLANIFICADORES', 'RUIDOS', 'cargar_ondas', 'con_oido', 'tasa', 'intervalo_wilson', 'intervalo', 'fila',
-           'fila_aciertos', 'fila_semillas', 'acuerdo', 'dibujar_confusion', 'frechet_gaussianas', 'frechet', 'Espacio',
-           'submuestra', 'razon_frechet', 'distancias_reales', 'diversidad', 'copias', 'sintetizar', 'reconstruir',
-           'griffin_lim', 'medir_vocoder', 'estadisticas', 'autocorrelacion', 'ritmo', 'rasgos_mel', 'rasgos_librosa',
-           'variantes', 'Vigilante', 'crear_vigilantes', 'dibujos_de_prueba', 'dibujos_raros', 'fotos_de_prueba',
-           'textos_llanos', 'textos_de_prueba', 'textos_humanos', 'textos_libres', 'condiciones', 'bfloat16_acelera',
-           'cuentas_rapidas', 'generar_lote', 'generar_prueba', 'con_planificador', 'medir_puntos', 'elegir',
-           'fila_acuerdo', 'fila_peor', 'medir_ondas', 'mayor_eco', 'diferencia_niveles', 'filas_nube',
-           'frechet_infinito', 'Referencia', 'cargar_referencia', 'crear_referencia', 'r_en_k', 'medir', 'cronometrar',
-           'texto_meta', 'tabla_cifras', 'guardar_cifras', 'dibujar_cifras', 'evaluar']
+           'PLANIFICADORES', 'RUIDOS', 'cargar_ondas', 'con_oido', 'tasa', 'intervalo_wilson', 'intervalo_de_medias',
+           'intervalo', 'fila', 'fila_aciertos', 'fila_semillas', 'acuerdo', 'dibujar_confusion', 'frechet_gaussianas',
+           'frechet', 'Espacio', 'submuestra', 'razon_frechet', 'distancias_reales', 'diversidad', 'copias',
+           'sintetizar', 'reconstruir', 'griffin_lim', 'medir_vocoder', 'estadisticas', 'autocorrelacion', 'ritmo',
+           'rasgos_mel', 'rasgos_librosa', 'variantes', 'Vigilante', 'crear_vigilantes', 'dibujos_de_prueba',
+           'dibujos_raros', 'fotos_de_prueba', 'textos_llanos', 'textos_de_prueba', 'textos_humanos', 'textos_libres',
+           'condiciones', 'bfloat16_acelera', 'cuentas_rapidas', 'generar_lote', 'generar_prueba', 'con_planificador',
+           'medir_puntos', 'elegir', 'fila_acuerdo', 'fila_peor', 'medir_ondas', 'mayor_eco', 'diferencia_niveles',
+           'filas_nube', 'frechet_infinito', 'Referencia', 'cargar_referencia', 'crear_referencia', 'r_en_k', 'medir',
+           'cronometrar', 'texto_meta', 'tabla_cifras', 'guardar_cifras', 'dibujar_cifras', 'evaluar']
 
 # %% ../nbs/05_evaluacion.ipynb #412bfb9d
 import contextlib, json, random, time, warnings
@@ -67,20 +67,30 @@ def tasa(
     columna: str = "oye",    # o `abierto`
 ) -> float:
     "En qué parte de los sonidos se oye lo pedido, en media de los conceptos. Lanza `ValueError` si no hay ninguno."
-    if not len(tabla): raise ValueError("No hay ningún sonido que contar.")
+    if not len(tabla): raise ErrorDeUso("No hay ningún sonido que contar.")
     return float((tabla[columna] == tabla.clase).groupby(tabla.clase).mean().mean())
 
 # %% ../nbs/05_evaluacion.ipynb #2deaafc8
 def intervalo_wilson(
-    bien: int,              # aciertos
-    n: int,                 # intentos
+    bien: float,            # aciertos
+    n: float,               # intentos
     confianza: float = .95,
 ) -> tuple[float, float]:   # extremos del intervalo de la proporción
     "Intervalo de Wilson de una proporción."
-    if not 0 <= bien <= n or n == 0: raise ValueError(f"No puede haber {bien} aciertos de {n}.")
+    if not 0 <= bien <= n or n == 0: raise ErrorDeUso(f"No puede haber {bien} aciertos de {n}.")
     z, p = norm.ppf((1 + confianza)/2), bien/n
     centro, radio = p + z*z/(2*n), z*np.sqrt(p*(1 - p)/n + z*z/(4*n*n))
     return tuple(float(np.clip(x/(1 + z*z/n), 0, 1)) for x in (centro - radio, centro + radio))
+
+def intervalo_de_medias(
+    bien: list[int],         # aciertos de cada grupo
+    n: list[int],            # intentos de cada grupo
+    confianza: float = .95,
+) -> tuple[float, float]:    # extremos del intervalo de la media de las proporciones
+    "Intervalo de la media de varias proporciones: el de Wilson, con los intentos que darían su varianza si fueran iguales."
+    if not len(n) or len(n) != len(bien): raise ErrorDeUso(f"Hay {len(bien)} grupos con aciertos y {len(n)} con intentos.")
+    intentos = len(n)**2/np.sum(1/np.asarray(n, float))
+    return intervalo_wilson(np.mean(np.divide(bien, n))*intentos, intentos, confianza)
 
 # %% ../nbs/05_evaluacion.ipynb #9e31181b
 def intervalo(
@@ -144,7 +154,8 @@ def acuerdo(
     for c in CLASES:
         b = t.bien[t.clase == c]
         if len(b): filas[CONCEPTOS[c]] = (len(b), b.mean(), *intervalo_wilson(int(b.sum()), len(b)))
-    filas["media"] = (len(t), np.mean([f[1] for f in filas.values()]), *intervalo(t.bien.to_numpy(float)))
+    grupos = t.groupby("clase").bien
+    filas["media"] = (len(t), grupos.mean().mean(), *intervalo_de_medias(grupos.sum(), grupos.size()))
     return pd.DataFrame(filas, index=["n", "acuerdo", "bajo", "alto"]).T.astype(dict(n=int))
 
 # %% ../nbs/05_evaluacion.ipynb #b489aa1d
@@ -177,7 +188,7 @@ def frechet_gaussianas(
     "Distancia de Fréchet (al cuadrado, como en FID) entre dos gaussianas."
     comprobar_vectores(np.atleast_2d(μ1), Σ1, np.atleast_2d(μ2), Σ2, nulos=True, que="momentos")
     if Σ1.shape[0] != Σ1.shape[1] or Σ1.shape != Σ2.shape:
-        raise ValueError(f"Las covarianzas deben ser cuadradas e iguales, y llegaron {Σ1.shape} y {Σ2.shape}.")
+        raise ErrorDeUso(f"Las covarianzas deben ser cuadradas e iguales, y llegaron {Σ1.shape} y {Σ2.shape}.")
     λ, V = np.linalg.eigh(Σ1)
     raiz = V*np.sqrt(λ.clip(0)) @ V.T
     cruzada = np.sqrt(np.linalg.eigvalsh(raiz @ Σ2 @ raiz).clip(0)).sum()
@@ -436,7 +447,7 @@ class Vigilante:
         semilla: int = 0,
     ) -> "Vigilante":             # él mismo
         "Aprende de unas grabaciones y de sus variantes."
-        if len(ondas) != len(clases): raise ValueError(f"Hay {len(ondas)} ondas y {len(clases)} clases.")
+        if len(ondas) != len(clases): raise ErrorDeUso(f"Hay {len(ondas)} ondas y {len(clases)} clases.")
         azar = np.random.default_rng(semilla)
         X = [self.rasgos(variantes(o, self.extra, azar)) for o in tqdm(ondas, desc=self.nombre, leave=False)]
         self.modelo.fit(np.concatenate(X), np.repeat(np.asarray(clases), self.extra + 1))
@@ -611,7 +622,7 @@ def condiciones(
     semilla: int = 0,
 ):                            # condiciones `(m, 512)` y clases
     "Las condiciones de una fuente, calculadas por la tubería."
-    if fuente not in FUENTES: raise ValueError(f"Fuente «{fuente}» desconocida; las hay: {', '.join(FUENTES)}.")
+    if fuente not in FUENTES: raise ErrorDeUso(f"Fuente «{fuente}» desconocida; las hay: {', '.join(FUENTES)}.")
     entradas, clases = FUENTES[fuente](por_clase, semilla=semilla)
     f = tuberia.condicion_imagen if fuente in ("dibujos", "fotos") else tuberia.condicion_texto
     return torch.cat([f(e) for e in entradas]), clases
@@ -816,7 +827,7 @@ def frechet_infinito(
 ) -> tuple[float, float]:      # la extrapolación y su error típico
     "Distancia de Fréchet extrapolada a infinitos generados. Lanza `ValueError` con menos de 20."
     comprobar_vectores(z, np.atleast_2d(μ), Σ, nulos=True, que="puntos")
-    if len(z) < 20: raise ValueError(f"Con {len(z)} sonidos no se puede extrapolar; hacen falta al menos 20.")
+    if len(z) < 20: raise ErrorDeUso(f"Con {len(z)} sonidos no se puede extrapolar; hacen falta al menos 20.")
     azar, x, y = np.random.default_rng(semilla), [], []
     for n in np.linspace(.4*len(z), len(z), 6).astype(int):
         for _ in range(veces):
@@ -877,22 +888,30 @@ def crear_referencia(
 # %% ../nbs/05_evaluacion.ipynb #fad00009
 def r_en_k(
     a: torch.Tensor,           # lo que busca, `(n, d)`
-    b: torch.Tensor,           # su pareja, en la misma fila, `(n, d)`
+    b: torch.Tensor,           # las parejas, `(m, d)`; si no se da `suya`, en la misma fila
     ks: tuple = (1, 5, 10),
+    suya: np.ndarray | None = None,  # de cada fila de `a`, cuál de `b` es su pareja
 ) -> dict:                     # `k -> (n,)`, acierto de cada fila
     "¿Está la pareja de cada fila entre las k más cercanas de todas? Un empate no es un acierto."
-    comprobar_vectores(a, b, parejas=True)
+    suya = torch.arange(len(a)) if suya is None else torch.as_tensor(suya)
+    comprobar_vectores(a, b, parejas=len(suya) == len(b))
     parecido = torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T
-    puesto = (parecido >= parecido.diagonal()[:, None] - 1e-6).sum(1) - 1  # ella misma no cuenta
+    puesto = (parecido >= parecido.gather(1, suya[:, None]) - 1e-6).sum(1) - 1  # ella misma no cuenta
     return {k: (puesto < k).numpy() for k in ks}
 
 # %% ../nbs/05_evaluacion.ipynb #a52a671f
 def _filas_frechet(clave: str, que: str, z: np.ndarray, μ: np.ndarray, Σ: np.ndarray) -> list[dict]:
     "La distancia de Fréchet a una nube y, si hay bastantes, la extrapolada."
+    if len(z) < 2: return []  # un punto no tiene covarianza
     filas = [fila(clave, que, frechet_gaussianas(z.mean(0), np.cov(z.T), μ, Σ), de=f"n={len(z)}")]
     if len(z) < 20: return filas
     infinita = frechet_infinito(z, μ, Σ)
     return filas + [fila(f"{clave}_inf", f"{que}, extrapolada (∞)", *infinita, "error típico de la recta")]
+
+def _fila_media(clave: str, que: str, x: np.ndarray) -> dict:
+    "La media de unos números y la mitad de su intervalo; de uno solo no lo hay."
+    bajo, alto = intervalo(x) if len(x) > 1 else (np.nan, np.nan)
+    return fila(clave, que, x.mean(), (alto - bajo)/2, f"95 %, n={len(x)}")
 
 def _filas_oido(ondas: list[np.ndarray], referencia: Referencia, clases: list[str] | None) -> list[dict]:
     "Lo que dice YAMNet."
@@ -901,9 +920,8 @@ def _filas_oido(ondas: list[np.ndarray], referencia: Referencia, clases: list[st
     if clases is None: return filas
     p, q = (x/x.sum(1, keepdims=True) for x in (referencia.oido + 1e-6, puntos + 1e-6))
     kl = np.array([rel_entr(p[CLASES.index(c)], q_i).sum() for c, q_i in zip(clases, q)])
-    bajo, alto = intervalo(kl)
     que, pedidas = "KL de YAMNet, de los reales del concepto al sonido (nats)", np.asarray(clases)
-    return filas + [fila("kl", que, kl.mean(), (alto - bajo)/2, f"95 %, n={len(kl)}"),
+    return filas + [_fila_media("kl", que, kl),
                     fila_aciertos("acuerdo", "acuerdo de YAMNet, elección forzada", oir(puntos) == pedidas),
                     fila_aciertos("abierto", "acuerdo de YAMNet, elección abierta", oir_o_nada(puntos) == pedidas)]
 
@@ -912,18 +930,21 @@ def medir(
     e: torch.Tensor,                 # su condición, `(n, 512)`
     referencia: Referencia,
     clases: list[str] | None = None, # concepto de cada uno, si se sabe
+    de: list[int] | None = None,     # qué condición es la de cada uno, si varios comparten alguna
 ) -> list[dict]:                     # filas, de `fila`
-    "Las medidas del campo para unos sonidos y sus condiciones. Sin YAMNet (véase `hay_oido`), avisa y da las demás."
+    "Las medidas del campo para unos sonidos y sus condiciones. Sin YAMNet (véase `hay_oido`), o con uno solo, avisa y da las que puede."
     comprobar_vectores(e, d=DIMENSION)
-    if len(e) != len(ondas): raise ValueError(f"Hay {len(ondas)} sonidos y {len(e)} condiciones.")
+    if len(e) != len(ondas): raise ErrorDeUso(f"Hay {len(ondas)} sonidos y {len(e)} condiciones.")
+    e, de = e.detach().float().cpu(), list(range(len(e))) if de is None else list(de)
+    if len(e) == 1: warnings.warn("Con un solo sonido no hay distancias de Fréchet ni intervalos: hacen falta al menos dos.")
     clap = CodificadorCLAP(referencia.perfil).audio(list(ondas))
     filas = _filas_frechet("fad_clap", "FAD-CLAP", clap.numpy(), *referencia.clap)
     parecido = torch.nn.functional.cosine_similarity(clap, e).numpy()
-    bajo, alto = intervalo(parecido)
-    de = f"95 %, n={len(e)}"
-    filas.append(fila("parecido", "parecido de condición (coseno)", parecido.mean(), (alto - bajo)/2, de))
-    for k, bien in r_en_k(clap, e).items():
-        if k < len(e): filas.append(fila_aciertos(f"r_{k}", f"R@{k}, de sonido a condición entre {len(e)}", bien))
+    filas.append(_fila_media("parecido", "parecido de condición (coseno)", parecido))
+    _, primeras, suya = np.unique(de, return_index=True, return_inverse=True)
+    for k, bien in r_en_k(clap, e[primeras], suya=suya).items():
+        if k >= len(primeras): continue  # siempre estaría
+        filas.append(fila_aciertos(f"r_{k}", f"R@{k}, de sonido a condición entre {len(primeras)}", bien))
     if hay_oido(): return filas + _filas_oido(list(ondas), referencia, clases)
     warnings.warn("Sin YAMNet no se juzga el sonido: pip install 'img2audio[oido]' y `cargar_oido()`, que lo descarga.")
     return filas
@@ -985,7 +1006,7 @@ def dibujar_cifras(
 ):                      # los ejes
     "Las cifras con su ±, una por línea, y en rojo lo que se buscaba."
     import matplotlib.pyplot as plt
-    if not filas: raise ValueError("No hay ninguna cifra que dibujar.")
+    if not filas: raise ErrorDeUso("No hay ninguna cifra que dibujar.")
     ax, y = ax or plt.subplots(figsize=(9, .8 + .24*len(filas)), layout="constrained")[1], range(len(filas))
     radios = [f["mas_menos"] for f in filas]
     radios = [r if r is not None and np.isfinite(r) else 0 for r in radios]
@@ -1005,27 +1026,24 @@ def dibujar_cifras(
 def evaluar(
     carpeta: str | Path,             # imágenes; si junto a una hay un `.wav` de igual nombre, se mide ese
     perfil: str | Perfil = "mini",
-    semillas: tuple[int, ...] = (0,),
+    semillas: tuple[int, ...] = (0,),  # de lo que se genera; un `.wav` se mide una vez
     referencia: Referencia | None = None,
     dibujar: bool = False,           # además, con `dibujar_cifras`
+    dispositivo: str | None = None,  # si no se da, la GPU si la hay
     **opciones,                      # de `generar_lote`
 ) -> pd.DataFrame:                   # la tabla de `tabla_cifras`
     "Las medidas del campo para las imágenes de una carpeta, con YAMNet si lo hay. Lanza `FileNotFoundError` si no hay."
-    tuberia, referencia, ondas, e = cargar_tuberia(perfil), referencia or cargar_referencia(), [], []
+    tuberia, referencia = cargar_tuberia(perfil, dispositivo), referencia or cargar_referencia()
     archivos = [Path(a) for a in cargar_imagenes(carpeta)["archivo"]]
     nombres = [a.parent.name for a in archivos]
     c = torch.cat([tuberia.condicion_imagen(a) for a in archivos])
-    for s in semillas:
-        propios = {}
-        for i, a in enumerate(archivos):
-            if a.with_suffix(".wav").exists(): propios[i] = leer_audio(a.with_suffix(".wav"))
-        faltan = [i for i in range(len(archivos)) if i not in propios]
-        if faltan:
-            hechos = generar_lote(tuberia, c[faltan], semilla=s, **opciones)
-            propios |= dict(zip(faltan, (x.muestras for x in hechos)))
-        ondas += [propios[i] for i in range(len(archivos))]
-        e.append(c)
-    clases = nombres*len(semillas) if set(nombres) <= set(CLASES) else None
-    filas = medir(ondas, torch.cat(e), referencia, clases)
+    propios = {i: leer_audio(w) for i, a in enumerate(archivos) if (w := a.with_suffix(".wav")).exists()}
+    faltan = [i for i in range(len(archivos)) if i not in propios]
+    ondas, de = list(propios.values()), list(propios)
+    for s in semillas if faltan else ():
+        ondas += [x.muestras for x in generar_lote(tuberia, c[faltan], semilla=s, **opciones)]
+        de += faltan
+    clases = [nombres[i] for i in de] if set(nombres) <= set(CLASES) else None
+    filas = medir(ondas, c[de], referencia, clases, de)
     if dibujar: dibujar_cifras(filas)
     return tabla_cifras(filas)

@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelWithProjection, ClapTextModelWithProjection, SpeechT5HifiGan
 
 from .base_de_datos import *
-from .base_de_datos import FRECUENCIA, PAQUETE, _claro, _sin_sitio
+from .base_de_datos import FRECUENCIA, PAQUETE, _AVISOS, _claro, _sin_sitio
 from .embeddings import *
 from .orden import GUIA, PASOS, PLANIFICADOR
 from .traductor import *
@@ -79,7 +79,7 @@ def elegir_dispositivo(
     "Dónde y con qué precisión se calcula. Lanza `ValueError` si este equipo no puede."
     if dispositivo is None: dispositivo = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.float32 if dtype is None else getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if dtype not in (torch.float32, torch.bfloat16, torch.float16): raise ValueError("La precisión (dtype) debe ser float32, bfloat16 o float16.")
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16): raise ErrorDeUso("La precisión (dtype) debe ser float32, bfloat16 o float16.")
     return str(dispositivo_valido(dispositivo)), dtype
 
 
@@ -119,8 +119,7 @@ def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype, estado: tuple = ())
     "Carga las piezas de un perfil; otra vez, si cambia el `estado` de su Traductor."
     sin_barras()
     difusor = lambda clase, parte: clase.from_pretrained(p.audioldm, subfolder=parte, torch_dtype=dtype, low_cpu_mem_usage=False, use_safetensors=True)
-    with warnings.catch_warnings(), carga_en_claro(p):
-        warnings.simplefilter("ignore")
+    with sin_avisos(), carga_en_claro(p):
         piezas = dict(
             codificador_imagen=CLIPVisionModelWithProjection.from_pretrained(p.clip, dtype=dtype, use_safetensors=True), procesador=CLIPImageProcessorPil.from_pretrained(p.clip),
             traductor=Traductor.from_pretrained(p.traductor, torch_dtype=dtype, low_cpu_mem_usage=False, use_safetensors=True),
@@ -130,7 +129,9 @@ def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype, estado: tuple = ())
             scheduler=DPMSolverMultistepScheduler.from_config(DDIMScheduler.load_config(p.audioldm, subfolder="scheduler"), algorithm_type="dpmsolver++", use_karras_sigmas=False))
     for red in ("unet", "vae"): piezas[red].to(memory_format=torch.channels_last)
     reutilizar_memoria()
-    return TuberiaImg2Audio(**piezas).to(dispositivo)
+    for red in piezas.values():  # una a una: si no, de float16 en la CPU dice diffusers que fallará, y no falla
+        if isinstance(red, torch.nn.Module): red.to(dispositivo)
+    return TuberiaImg2Audio(**piezas)
 
 # %% ../nbs/04_integracion.ipynb #c0e1a007
 def slerp(
@@ -143,7 +144,7 @@ def slerp(
     a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
     p = torch.as_tensor(peso, dtype=a.dtype, device=a.device).reshape(-1, 1)
     angulo = 2*torch.atan2((a - b).norm(dim=1, keepdim=True), (a + b).norm(dim=1, keepdim=True))  # estable también cerca de 0 y de π
-    if (angulo > torch.pi - 1e-3).any(): raise ValueError("Los dos puntos son opuestos: entre ellos no hay un camino, sino infinitos.")
+    if (angulo > torch.pi - 1e-3).any(): raise ErrorDeUso("Los dos puntos son opuestos: entre ellos no hay un camino, sino infinitos.")
     if (angulo < 1e-4).all(): return F.normalize((1 - p)*a + p*b, dim=1)
     return F.normalize((torch.sin((1 - p)*angulo)*a + torch.sin(p*angulo)*b)/torch.sin(angulo).clamp(min=1e-8), dim=1)
 
@@ -179,14 +180,14 @@ def condicion_imagenes(self: TuberiaImg2Audio,
     pesos: list[float] | None,  # uno por imagen
 ) -> torch.Tensor:              # `(1, 512)`, norma 1
     "La media de las condiciones de varias imágenes, con sus pesos, devuelta a la esfera. Lanza `ValueError` si los pesos no valen."
-    if pesos is None: raise ValueError("Son varias imágenes: dé sus pesos (pesos=[1, 1]; en la orden, --pesos 1,1) para oír su media, o use sonorizar_lote (--lote) para un sonido de cada una.")
+    if pesos is None: raise ErrorDeUso("Son varias imágenes: dé sus pesos (pesos=[1, 1]; en la orden, --pesos 1,1) para oír su media, o use sonorizar_lote (--lote) para un sonido de cada una.")
     w = torch.tensor(list(pesos), dtype=torch.float32)
-    if len(w) != len(imagenes) or not torch.isfinite(w).all() or (w < 0).any() or not w.any(): raise ValueError(f"Hace falta un peso por imagen, ninguno negativo y alguno mayor que 0; hay {len(imagenes)} imágenes, y los pesos son {list(pesos)}.")
+    if len(w) != len(imagenes) or not torch.isfinite(w).all() or (w < 0).any() or not w.any(): raise ErrorDeUso(f"Hace falta un peso por imagen, ninguno negativo y alguno mayor que 0; hay {len(imagenes)} imágenes, y los pesos son {list(pesos)}.")
     return F.normalize(sum(p.item()*self.condicion_imagen(x) for p, x in zip(w, imagenes)), dim=1)
 
 def _con_letras(texto: str | None, cual: str) -> None:
     "Lanza `ValueError` si un texto solo tiene espacios."
-    if texto and not texto.strip(): raise ValueError(f"{cual} está en blanco: escriba algo, o no lo dé.")
+    if texto and not texto.strip(): raise ErrorDeUso(f"{cual} está en blanco: escriba algo, o no lo dé.")
 
 @patch
 def condicion(self: TuberiaImg2Audio,
@@ -196,16 +197,14 @@ def condicion(self: TuberiaImg2Audio,
     pesos: list[float] | None = None,
 ) -> torch.Tensor:             # `(1, 512)`, norma 1
     "La condición de la difusión, de una imagen (o de varias, en media), de un texto o de ambos (interpolación esférica)."
-    if imagen is None and texto is None: raise ValueError("Hace falta una imagen, un texto o ambos.")
-    if pesos is not None and not isinstance(imagen, (list, tuple)): raise ValueError("Los pesos son para varias imágenes: dé una lista.")
+    if imagen is None and texto is None: raise ErrorDeUso("Hace falta una imagen, un texto o ambos.")
+    if pesos is not None and not isinstance(imagen, (list, tuple)): raise ErrorDeUso("Los pesos son para varias imágenes: dé una lista.")
     _con_letras(texto, "El texto")
     if imagen is None: return self.condicion_texto(texto)
     e = self.condicion_imagenes(imagen, pesos) if isinstance(imagen, (list, tuple)) else self.condicion_imagen(imagen)
     return e if texto is None else slerp(e, self.condicion_texto(texto), peso_texto)
 
 # %% ../nbs/04_integracion.ipynb #f04a0001
-_RECOGER = threading.RLock()  # los avisos de Python son de todos los hilos
-
 def _es_nuestro(aviso: warnings.WarningMessage) -> bool:
     "¿Lo da el proyecto, y es para quien lo usa?"
     if issubclass(aviso.category, (ImagenAjena, TextoAjeno)): return True
@@ -215,7 +214,7 @@ def _es_nuestro(aviso: warnings.WarningMessage) -> bool:
 def recoger_avisos():
     "Da una lista: al salir tiene los avisos del proyecto. Los demás siguen su camino."
     avisos, todos = [], []
-    with _RECOGER:
+    with _AVISOS:  # los avisos de Python son de todos los hilos
         try:
             with warnings.catch_warnings(record=True) as todos:
                 for c in (ImagenAjena, TextoAjeno): warnings.simplefilter("always", c)
@@ -256,7 +255,7 @@ class Sonido:
     def __post_init__(self):
         "Lanza `TypeError` o `ValueError` si las muestras no son una onda mono de números."
         self.muestras = np.ascontiguousarray(onda_valida(self.muestras))
-        if not self.frecuencia > 0: raise ValueError(f"La frecuencia debe ser positiva, en Hz, y es {self.frecuencia}.")
+        if not self.frecuencia > 0: raise ErrorDeUso(f"La frecuencia debe ser positiva, en Hz, y es {self.frecuencia}.")
 
     @property
     def segundos(self) -> float:
@@ -276,7 +275,7 @@ class Sonido:
     ) -> bytes:
         "El sonido como bytes de un archivo. Lanza `ValueError` si el formato no se conoce."
         import soundfile
-        if formato not in FORMATOS: raise ValueError(f"Formato «{formato}» desconocido; los hay: {', '.join(FORMATOS)}.")
+        if formato not in FORMATOS: raise ErrorDeUso(f"Formato «{formato}» desconocido; los hay: {', '.join(FORMATOS)}.")
         onda, frecuencia = self.muestras, self.frecuencia
         if formato == "mp3" and frecuencia not in FRECUENCIAS_MP3:
             frecuencia = min(FRECUENCIAS_MP3, key=lambda f: abs(f - self.frecuencia))
@@ -324,7 +323,7 @@ def _comprobar_frecuencia(self: TuberiaImg2Audio, sonido: Sonido) -> None:
     "Lanza `ValueError` si un sonido no está a la frecuencia del modelo."
     suya = self.vocoder.config.sampling_rate
     if sonido.frecuencia == suya: return
-    raise ValueError(f"El sonido está a {sonido.frecuencia} Hz y el modelo oye a {suya}; "
+    raise ErrorDeUso(f"El sonido está a {sonido.frecuencia} Hz y el modelo oye a {suya}; "
                      "léalo con Sonido.leer, que lo convierte.")
 
 @patch
@@ -353,7 +352,7 @@ def decodificar(self: TuberiaImg2Audio,
 ) -> list[Sonido]:           # `n` sonidos; los que pasan de 1 se bajan
     "Sonidos de unos latentes. Lanza `ValueError` si su forma no es la debida, y `FloatingPointError` si salen valores que no son números."
     forma = self.forma_latente(len(latentes) if latentes.ndim else 0, segundos)
-    if latentes.shape != forma or not len(latentes): raise ValueError(f"Se esperaban latentes de forma {('n', *forma[1:])}, y llegó {tuple(latentes.shape)}.")
+    if latentes.shape != forma or not len(latentes): raise ErrorDeUso(f"Se esperaban latentes de forma {('n', *forma[1:])}, y llegó {tuple(latentes.shape)}.")
     mel = self.vae.decode(_finito(latentes, "La difusión")/self.vae.config.scaling_factor).sample
     frecuencia = self.vocoder.config.sampling_rate
     ruido = dict(generator=generator or [torch.Generator().manual_seed(0) for _ in latentes])
@@ -397,7 +396,7 @@ def con_ruido(
     alfa: torch.Tensor,   # ᾱ del instante, en [0, 1]
 ) -> torch.Tensor:
     "El latente con el ruido de un instante de la difusión. Lanza `ValueError` si las formas no casan o ᾱ no está entre 0 y 1."
-    if z.shape != ruido.shape or not (0 <= alfa).all() or not (alfa <= 1).all(): raise ValueError(f"Se esperaban un latente y un ruido de la misma forma y un ᾱ de 0 a 1, y llegaron {tuple(z.shape)}, {tuple(ruido.shape)} y {alfa}.")
+    if z.shape != ruido.shape or not (0 <= alfa).all() or not (alfa <= 1).all(): raise ErrorDeUso(f"Se esperaban un latente y un ruido de la misma forma y un ᾱ de 0 a 1, y llegaron {tuple(z.shape)}, {tuple(ruido.shape)} y {alfa}.")
     return alfa.sqrt()*z + (1 - alfa).sqrt()*ruido
 
 @patch
@@ -413,10 +412,10 @@ PLANIFICADORES = dict(zip(PLANIFICADOR, (DPMSolverMultistepScheduler, DDIMSchedu
 @patch
 def _planificador(self: TuberiaImg2Audio, nombre: str | None = None, eta: float = 0.):
     "Un planificador nuevo (lleva la cuenta de los pasos: uno por llamada, para que dos hilos no se estorben). Lanza `ValueError` si no lo hay."
-    if nombre not in (None, *PLANIFICADORES): raise ValueError(f"No hay planificador «{nombre}»; los hay: {', '.join(PLANIFICADORES)}.")
-    if not 0 <= eta <= 1: raise ValueError(f"El ruido de cada paso (eta) debe estar entre 0 y 1, y se pidió {eta}.")
+    if nombre not in (None, *PLANIFICADORES): raise ErrorDeUso(f"No hay planificador «{nombre}»; los hay: {', '.join(PLANIFICADORES)}.")
+    if not 0 <= eta <= 1: raise ErrorDeUso(f"El ruido de cada paso (eta) debe estar entre 0 y 1, y se pidió {eta}.")
     nuevo = copy.deepcopy(self.scheduler) if nombre is None else PLANIFICADORES[nombre].from_config(self.scheduler.config)
-    if eta and not isinstance(nuevo, DDIMScheduler): raise ValueError('El ruido de cada paso (eta) es cosa de DDIM: pida planificador="ddim".')
+    if eta and not isinstance(nuevo, DDIMScheduler): raise ErrorDeUso('El ruido de cada paso (eta) es cosa de DDIM: pida planificador="ddim".')
     return nuevo
 
 # %% ../nbs/04_integracion.ipynb #c0e1a024
@@ -462,13 +461,13 @@ def _quitar_ruido(self: TuberiaImg2Audio,
 @patch
 def comprobar_entradas(self: TuberiaImg2Audio, segundos, pasos, guia, peso_texto, n, fuerza=1., ventana=None) -> None:
     "Lanza `ValueError`, con el valor que está mal."
-    if not 0 < segundos <= 60: raise ValueError(f"La duración debe estar entre 0 y 60 s, y se pidió {segundos}.")
-    if not 1 <= pasos <= 1000: raise ValueError(f"Los pasos deben estar entre 1 y 1000, y se pidió {pasos}.")
-    if not 0 <= guia <= 50: raise ValueError(f"La guía debe estar entre 0 y 50, y se pidió {guia}.")
-    if not 0 <= peso_texto <= 1: raise ValueError(f"El peso del texto debe estar entre 0 y 1, y se pidió {peso_texto}.")
-    if not 1 <= n <= 100: raise ValueError(f"Se pueden pedir entre 1 y 100 sonidos, y se pidieron {n}.")
-    if not 0 < fuerza <= 1: raise ValueError(f"La fuerza debe ser mayor que 0 y no pasar de 1, y se pidió {fuerza}.")
-    if ventana is not None and not ventana >= .32: raise ValueError(f"La ventana debe durar al menos 0,32 s, y se pidió {ventana}.")
+    if not 0 < segundos <= 60: raise ErrorDeUso(f"La duración debe estar entre 0 y 60 s, y se pidió {segundos}.")
+    if not 1 <= pasos <= 1000: raise ErrorDeUso(f"Los pasos deben estar entre 1 y 1000, y se pidió {pasos}.")
+    if not 0 <= guia <= 50: raise ErrorDeUso(f"La guía debe estar entre 0 y 50, y se pidió {guia}.")
+    if not 0 <= peso_texto <= 1: raise ErrorDeUso(f"El peso del texto debe estar entre 0 y 1, y se pidió {peso_texto}.")
+    if not 1 <= n <= 100: raise ErrorDeUso(f"Se pueden pedir entre 1 y 100 sonidos, y se pidieron {n}.")
+    if not 0 < fuerza <= 1: raise ErrorDeUso(f"La fuerza debe ser mayor que 0 y no pasar de 1, y se pidió {fuerza}.")
+    if ventana is not None and not ventana >= .32: raise ErrorDeUso(f"La ventana debe durar al menos 0,32 s, y se pidió {ventana}.")
 
 @patch
 def _comprobar_pedido(self: TuberiaImg2Audio,
@@ -478,22 +477,22 @@ def _comprobar_pedido(self: TuberiaImg2Audio,
 ) -> None:
     "Lanza `ValueError` si algo de lo pedido no vale para ninguna imagen."
     if sonido is None and mascara is not None:
-        raise ValueError("La máscara dice qué se rehace de un sonido: falta el sonido.")
+        raise ErrorDeUso("La máscara dice qué se rehace de un sonido: falta el sonido.")
     if sonido is not None:
         self._comprobar_frecuencia(sonido)
         if sonido.segundos > 60:
-            raise ValueError(f"Se rehacen sonidos de hasta 60 s, y este dura {sonido.segundos:.2f} s: recórtelo.")
+            raise ErrorDeUso(f"Se rehacen sonidos de hasta 60 s, y este dura {sonido.segundos:.2f} s: recórtelo.")
         segundos = sonido.segundos
     self.comprobar_entradas(segundos, pasos, guia, peso_texto, n, 1. if sonido is None else fuerza, ventana)
     if output_type not in ("sonido", "latent"):
-        raise ValueError(f"No hay salida «{output_type}»; las hay: sonido y latent.")
+        raise ErrorDeUso(f"No hay salida «{output_type}»; las hay: sonido y latent.")
     if texto_negativo is not None and negative_prompt_embeds is not None:
-        raise ValueError("Dé el texto negativo o su condición (negative_prompt_embeds), no los dos.")
+        raise ErrorDeUso("Dé el texto negativo o su condición (negative_prompt_embeds), no los dos.")
     if (texto_negativo is not None or negative_prompt_embeds is not None) and guia <= 1:
-        raise ValueError(f"El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió {guia}).")
+        raise ErrorDeUso(f"El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió {guia}).")
     _con_letras(texto_negativo, "El texto negativo")
     if not 0 <= intervalo_guia[0] <= intervalo_guia[1] <= 1:
-        raise ValueError(f"El intervalo de la guía va de 0 a 1, y se pidió {tuple(intervalo_guia)}.")
+        raise ErrorDeUso(f"El intervalo de la guía va de 0 a 1, y se pidió {tuple(intervalo_guia)}.")
     self._planificador(planificador, eta)
 
 @patch
@@ -501,12 +500,12 @@ def _comprobar_tensores(self: TuberiaImg2Audio, e, forma, latents, mascara, gene
     "Lanza `ValueError` si la condición, la negativa, el ruido inicial, la máscara o los generadores no valen."
     d = self.unet.config.projection_class_embeddings_input_dim
     comprobar_vectores(e, d=d)
-    if negativo is not None and not (negativo.shape in ((1, d), (forma[0], d)) and torch.isfinite(negativo).all()): raise ValueError(f"La condición negativa debe ser (1, {d}) o ({forma[0]}, {d}), de números, y llegó {tuple(negativo.shape)}.")
-    if latents is not None and (latents.shape != forma or not latents.isfinite().all()): raise ValueError(f"El ruido inicial debe tener forma {forma}, y números, y llegó {tuple(latents.shape)}.")
-    if isinstance(generator, list) and len(generator) != forma[0]: raise ValueError(f"Se van a generar {forma[0]} sonidos y hay {len(generator)} generadores.")
+    if negativo is not None and not (negativo.shape in ((1, d), (forma[0], d)) and torch.isfinite(negativo).all()): raise ErrorDeUso(f"La condición negativa debe ser (1, {d}) o ({forma[0]}, {d}), de números, y llegó {tuple(negativo.shape)}.")
+    if latents is not None and (latents.shape != forma or not latents.isfinite().all()): raise ErrorDeUso(f"El ruido inicial debe tener forma {forma}, y números, y llegó {tuple(latents.shape)}.")
+    if isinstance(generator, list) and len(generator) != forma[0]: raise ErrorDeUso(f"Se van a generar {forma[0]} sonidos y hay {len(generator)} generadores.")
     if mascara is None: return
-    if mascara.dtype != torch.bool or mascara.shape != forma[2:3]: raise ValueError(f"La máscara debe ser de bool y de forma {forma[2:3]}, y es de {mascara.dtype} y {tuple(mascara.shape)}.")
-    if not mascara.any(): raise ValueError("La máscara no señala nada que rehacer.")
+    if mascara.dtype != torch.bool or mascara.shape != forma[2:3]: raise ErrorDeUso(f"La máscara debe ser de bool y de forma {forma[2:3]}, y es de {mascara.dtype} y {tuple(mascara.shape)}.")
+    if not mascara.any(): raise ErrorDeUso("La máscara no señala nada que rehacer.")
 
 # %% ../nbs/04_integracion.ipynb #41209c7c
 @patch
@@ -568,7 +567,7 @@ def generadores(
     n: int,                        # cuántos
 ) -> list[torch.Generator]:        # uno por sonido
     "Generadores de semillas seguidas: el sonido `i` es el mismo, se genere solo o con otros. Lanza `ValueError` si la semilla no cabe en 64 bits."
-    if not -2**63 <= semilla <= 2**64 - n: raise ValueError(f"La semilla debe caber en 64 bits, y se dio {semilla}.")
+    if not -2**63 <= semilla <= 2**64 - n: raise ErrorDeUso(f"La semilla debe caber en 64 bits, y se dio {semilla}.")
     return [torch.Generator().manual_seed(semilla + i) for i in range(n)]
 
 # %% ../nbs/04_integracion.ipynb #c0e1a061
@@ -582,7 +581,7 @@ def condicion_sonido(
     perfil: str | Perfil = "mini",
 ) -> torch.Tensor:                  # `(n, 512)`, norma 1
     "Embeddings de CLAP de unos sonidos: los cortos se repiten hasta llenar lo que CLAP oye; de los largos, la media de trozos que los cubren."
-    if not sonidos: raise ValueError("No hay ningún sonido.")
+    if not sonidos: raise ErrorDeUso("No hay ningún sonido.")
     oido = _oido(cargar_perfil(perfil))
     largo = oido.extractor.nb_max_samples/oido.extractor.sampling_rate  # segundos que CLAP oye de una vez
     def trozos(s):
@@ -598,7 +597,7 @@ def parecido_clap(
 ) -> torch.Tensor:                  # `(n,)`, de -1 a 1
     "Coseno de cada sonido con su condición, según CLAP."
     comprobar_vectores(condicion)
-    if len(condicion) not in (1, len(sonidos)): raise ValueError(f"Se esperaba una condición, o una por sonido: hay {len(condicion)} y {len(sonidos)} sonidos.")
+    if len(condicion) not in (1, len(sonidos)): raise ErrorDeUso(f"Se esperaba una condición, o una por sonido: hay {len(condicion)} y {len(sonidos)} sonidos.")
     return F.cosine_similarity(condicion_sonido(sonidos, perfil), condicion.cpu().float())
 
 # %% ../nbs/04_integracion.ipynb #2acdb744
@@ -610,8 +609,8 @@ def _indice(tuberia: TuberiaImg2Audio, n: int = 400) -> tuple:
 
 def _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de, dispositivo, dtype, **opciones):
     "La tubería, y una función que lleva condiciones `(m, 512)` a `m` sonidos (o listas, si se pide `num_audios`). Lanza `ValueError` si algo de lo pedido no vale."
-    if num_audios is not None and not 1 <= num_audios or 1 < elegir_mejor_de < (num_audios or 1): raise ValueError(f"num_audios debe ser al menos 1 y no pasar de elegir_mejor_de; se pidieron {num_audios}, los mejores de {elegir_mejor_de}.")
-    if "output_type" in opciones: raise ValueError('Los latentes se le piden a la tubería: cargar_tuberia(perfil)(imagen, output_type="latent").')
+    if num_audios is not None and not 1 <= num_audios or 1 < elegir_mejor_de < (num_audios or 1): raise ErrorDeUso(f"num_audios debe ser al menos 1 y no pasar de elegir_mejor_de; se pidieron {num_audios}, los mejores de {elegir_mejor_de}.")
+    if "output_type" in opciones: raise ErrorDeUso('Los latentes se le piden a la tubería: cargar_tuberia(perfil)(imagen, output_type="latent").')
     tuberia, cuantos, generator = cargar_tuberia(perfil, dispositivo, dtype), max(num_audios or 1, elegir_mejor_de), opciones.pop("generator", None)
     opciones |= dict(segundos=segundos, pasos=PASOS if pasos is None else pasos, guia=GUIA if guia is None else guia)
     inspect.signature(tuberia.__call__).bind(**opciones)  # una opción que no existe, mejor antes que después
@@ -653,7 +652,7 @@ def sonorizar(
     if motor != "diffusers":
         no_valen = dict(texto=texto, al_paso=al_paso, texto_negativo=texto_negativo, elegir_mejor_de=elegir_mejor_de - 1 or None, num_audios=num_audios, pesos=pesos, dispositivo=dispositivo, dtype=dtype)
         return _con_otro_motor(motor, imagen, checkpoint, perfil, dict(segundos=segundos, pasos=pasos, guia=guia, semilla=semilla, progreso=progreso), no_valen | opciones)
-    if checkpoint is not None: raise ValueError('checkpoint es el archivo de pesos del motor audioldm: pida motor="audioldm" (en la orden, --motor audioldm).')
+    if checkpoint is not None: raise ErrorDeUso('checkpoint es el archivo de pesos del motor audioldm: pida motor="audioldm" (en la orden, --motor audioldm).')
     opciones |= dict(al_paso=al_paso, texto_negativo=texto_negativo, barra=dict(disable=not progreso, desc="sonorizar"))
     tuberia, sonar = _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de,
                                dispositivo, dtype, **opciones)
@@ -661,11 +660,11 @@ def sonorizar(
 
 def _con_otro_motor(motor, imagen, checkpoint, perfil, suyas, otras):
     "Lo pedido a `sonorizar`, con el paquete `audioldm`. Lanza `ValueError` si no admite algo."
-    if motor != "audioldm": raise ValueError(f"No hay motor «{motor}»; los hay: diffusers y audioldm.")
+    if motor != "audioldm": raise ErrorDeUso(f"No hay motor «{motor}»; los hay: diffusers y audioldm.")
     otras = {k: v for k, v in otras.items() if v is not None}
-    if sobran := sorted(set(otras) - {"eta", "nulo"}): raise ValueError(f"El motor audioldm no admite {', '.join(sobran)}: quítelo, o use el motor diffusers.")
-    if checkpoint is None: raise ValueError("El motor audioldm necesita su archivo de pesos: checkpoint=\"audioldm-s-full-v2.ckpt\" (en la orden, --checkpoint).")
-    if imagen is None or isinstance(imagen, (list, tuple)): raise ValueError("El motor audioldm pone sonido a una imagen, ni más ni menos; para varias, sonorizar_audioldm.")
+    if sobran := sorted(set(otras) - {"eta", "nulo"}): raise ErrorDeUso(f"El motor audioldm no admite {', '.join(sobran)}: quítelo, o use el motor diffusers.")
+    if checkpoint is None: raise ErrorDeUso("El motor audioldm necesita su archivo de pesos: checkpoint=\"audioldm-s-full-v2.ckpt\" (en la orden, --checkpoint).")
+    if imagen is None or isinstance(imagen, (list, tuple)): raise ErrorDeUso("El motor audioldm pone sonido a una imagen, ni más ni menos; para varias, sonorizar_audioldm.")
     from img2audio.originales import sonorizar_audioldm
     return sonorizar_audioldm(imagen, checkpoint, perfil, **{k: v for k, v in (suyas | otras).items() if v is not None})
 
@@ -685,7 +684,7 @@ def imagenes_de(
     if not Path(carpeta).is_dir(): raise FileNotFoundError(f"No existe la carpeta «{carpeta}».")
     hay = sorted(f for f in Path(carpeta).iterdir() if f.suffix.lower() in EXTENSIONES_IMAGEN)
     hay = [f for f in hay if f.is_file() and not es_del_sistema(f.name)]
-    if not hay: raise ValueError(f"En «{carpeta}» no hay ninguna imagen ({', '.join(EXTENSIONES_IMAGEN)}).")
+    if not hay: raise ErrorDeUso(f"En «{carpeta}» no hay ninguna imagen ({', '.join(EXTENSIONES_IMAGEN)}).")
     return hay
 
 # %% ../nbs/04_integracion.ipynb #a6d4e017
@@ -742,7 +741,7 @@ def sonorizar_lote(
 def _lote(imagenes, texto, perfil, segundos, pasos, guia, semilla, peso_texto, progreso, elegir_mejor_de, num_audios, dispositivo, dtype, batch_size, permitir_red_local=False, **opciones):
     "Los resultados de `sonorizar_lote`, según se hacen; lo pedido se comprueba antes."
     imagenes = imagenes_de(imagenes) if isinstance(imagenes, (str, Path)) else list(imagenes)
-    if batch_size < 1: raise ValueError(f"batch_size debe ser al menos 1, y es {batch_size}.")
+    if batch_size < 1: raise ErrorDeUso(f"batch_size debe ser al menos 1, y es {batch_size}.")
     tuberia, sonar = _preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de,
                                dispositivo, dtype, barra=dict(disable=True), **opciones)
     return _por_lotes(imagenes, lambda x: tuberia.condicion(abrir_imagen(x, permitir_red_local), texto, peso_texto), sonar, batch_size, progreso)
@@ -777,7 +776,7 @@ def cortar_imagen(
 ) -> list[Image.Image]:   # por filas, de izquierda a derecha
     "Corta una imagen en una rejilla de regiones. Lanza `ValueError` si no da para tantas."
     imagen = abrir_imagen(imagen)
-    if not (1 <= columnas <= imagen.width and 1 <= filas <= imagen.height): raise ValueError(f"No se puede cortar una imagen de {imagen.width} × {imagen.height} en {columnas} columnas y {filas} filas.")
+    if not (1 <= columnas <= imagen.width and 1 <= filas <= imagen.height): raise ErrorDeUso(f"No se puede cortar una imagen de {imagen.width} × {imagen.height} en {columnas} columnas y {filas} filas.")
     x, y = np.linspace(0, imagen.width, columnas + 1).astype(int), np.linspace(0, imagen.height, filas + 1).astype(int)
     return [imagen.crop((x[j], y[i], x[j + 1], y[i + 1])) for i in range(filas) for j in range(columnas)]
 
@@ -785,10 +784,10 @@ def mezclar(
     sonidos: list[Sonido],
 ) -> Sonido:               # tan largo como el más largo
     "Suma sonidos con la misma sonoridad (el mismo valor eficaz); si la suma pasa de 1, la baja. Lanza `ValueError` si alguno calla o sus frecuencias no casan."
-    if not sonidos: raise ValueError("No hay sonidos que mezclar.")
-    if len(frecuencias := {s.frecuencia for s in sonidos}) > 1: raise ValueError(f"Los sonidos tienen frecuencias distintas: {sorted(frecuencias)} Hz.")
+    if not sonidos: raise ErrorDeUso("No hay sonidos que mezclar.")
+    if len(frecuencias := {s.frecuencia for s in sonidos}) > 1: raise ErrorDeUso(f"Los sonidos tienen frecuencias distintas: {sorted(frecuencias)} Hz.")
     eficaz = np.array([np.sqrt(np.mean(s.muestras**2)) for s in sonidos])
-    if eficaz.min() == 0: raise ValueError("Uno de los sonidos está en silencio.")
+    if eficaz.min() == 0: raise ErrorDeUso("Uno de los sonidos está en silencio.")
     suma = np.zeros(max(len(s.muestras) for s in sonidos), np.float32)
     for s, r in zip(sonidos, eficaz): suma[:len(s.muestras)] += s.muestras*np.float32(eficaz.mean()/r)
     return Sonido(suma/max(1., np.abs(suma).max()/.99), sonidos[0].frecuencia)
@@ -807,7 +806,7 @@ def rellenar(self: TuberiaImg2Audio,
     **opciones,              # de la tubería: `pasos`, `guia`, `prompt_embeds`…
 ) -> list[Sonido]:
     "Rehace un hueco de un sonido; el resto, salvo el fundido, queda como estaba, muestra a muestra. Lanza `ValueError` si el hueco no cabe."
-    if not 0 <= desde < hasta <= sonido.segundos: raise ValueError(f"El hueco debe caber en el sonido, de {sonido.segundos:.2f} s, y va de {desde} a {hasta} s.")
+    if not 0 <= desde < hasta <= sonido.segundos: raise ErrorDeUso(f"El hueco debe caber en el sonido, de {sonido.segundos:.2f} s, y va de {desde} a {hasta} s.")
     trama, i = self.por_trama/sonido.frecuencia, torch.arange(self.forma_latente(1, sonido.segundos)[2])
     mascara = (i >= math.floor(desde/trama) - MARGEN) & (i < math.ceil(hasta/trama) + MARGEN)
     nuevos = self(imagen, texto, sonido=sonido, mascara=mascara, fuerza=1., **opciones)
@@ -828,10 +827,10 @@ def continuar(self: TuberiaImg2Audio,
 ) -> list[Sonido]:            # el sonido entero, con su continuación
     "Alarga un sonido a partir de su final. Lanza `ValueError` si las duraciones no valen."
     self.comprobar_entradas(segundos, 1, 1, 0, 1)
-    if not contexto > 0: raise ValueError(f"El contexto debe ser mayor que 0 s, y se pidió {contexto}.")
+    if not contexto > 0: raise ErrorDeUso(f"El contexto debe ser mayor que 0 s, y se pidió {contexto}.")
     n = min(len(sonido.muestras), max(1, round(contexto*sonido.frecuencia)))
     if n/sonido.frecuencia + segundos > 60:
-        raise ValueError(f"No se pueden añadir {segundos} s de una vez: con los {n/sonido.frecuencia:.2f} s de "
+        raise ErrorDeUso(f"No se pueden añadir {segundos} s de una vez: con los {n/sonido.frecuencia:.2f} s de "
                          "contexto pasan de 60. Pida menos y repita.")
     cola = Sonido(np.pad(sonido.muestras[-n:], (0, round(segundos*sonido.frecuencia)), mode="reflect"), sonido.frecuencia)
     nuevos = self.rellenar(cola, n/sonido.frecuencia, cola.segundos, imagen, texto, **opciones)
@@ -849,7 +848,7 @@ def comprobar_salida(
     ruta: str | Path,  # un archivo que se va a escribir
 ) -> None:
     "Lanza `OSError` o `ValueError`, con esa ruta, si no se podría; no deja nada escrito."
-    if "\0" in str(ruta): raise ValueError("El nombre de un archivo no puede llevar caracteres nulos.")
+    if "\0" in str(ruta): raise ErrorDeUso("El nombre de un archivo no puede llevar caracteres nulos.")
     ruta = Path(ruta)
     with _con_su_nombre(ruta):
         if ruta.is_symlink(): ruta = ruta.resolve()  # se escribe en lo que señala
@@ -874,11 +873,11 @@ def _dar_a_la_salida(sonido: Sonido) -> None:
 def _comprobar_salidas(salida: str, lamina: str, cuantos: int) -> None:
     "Lanza `ValueError` u `OSError` si lo que se va a escribir no se puede."
     if salida == "-" and cuantos > 1:
-        raise ValueError("Por la salida estándar solo cabe un sonido: quite --num_audios, o dé un archivo con -o.")
+        raise ErrorDeUso("Por la salida estándar solo cabe un sonido: quite --num_audios, o dé un archivo con -o.")
     if salida != "-" and Path(salida).suffix.lstrip(".").lower() not in FORMATOS:
-        raise ValueError(f"No sé escribir «{salida}»; use una extensión de {', '.join(FORMATOS)}.")
+        raise ErrorDeUso(f"No sé escribir «{salida}»; use una extensión de {', '.join(FORMATOS)}.")
     if lamina and Path(lamina).suffix.lower() not in LAMINAS:
-        raise ValueError(f"No sé dibujar «{lamina}»; use una extensión de {', '.join(LAMINAS)}.")
+        raise ErrorDeUso(f"No sé dibujar «{lamina}»; use una extensión de {', '.join(LAMINAS)}.")
     rutas = [] if salida == "-" else _rutas(salida, min(max(cuantos, 1), 100))
     for ruta in [*rutas, *([lamina] if lamina else [])]: comprobar_salida(ruta)
 
@@ -896,7 +895,7 @@ def ejecutar(
 ) -> None:
     "Lo que hace la orden `img2audio`: comprueba, genera, guarda y dice dónde."
     _comprobar_salidas(salida, ruta_lamina, opciones.get("num_audios") or 1)
-    if not imagen and texto is None: raise ValueError("Diga qué sonorizar: una imagen, --texto o ambos. Con --help, la ayuda.")
+    if not imagen and texto is None: raise ErrorDeUso("Diga qué sonorizar: una imagen, --texto o ambos. Con --help, la ayuda.")
     imagenes = [imagen] if isinstance(imagen, str) else imagen or []
     por_salida = salida == "-"
     with contextlib.ExitStack() as pila:
@@ -1016,8 +1015,10 @@ def ejecutar_lote(
 ) -> int:                  # cuántas imágenes fallaron
     "`img2audio --lote`: un WAV por imagen y `resultados.csv`; si se empezó, sigue. Lanza `ValueError` si fallan todas."
     imagenes, destino = imagenes_de(carpeta), Path(salida)
-    huella = _huella_pedido(texto=texto, perfil=perfil, segundos=segundos, pasos=pasos, guia=guia, semilla=semilla,
-                            peso_texto=peso_texto, elegir=elegir_mejor_de, num=num_audios, dtype=dtype, **opciones)
+    modelos = huella_perfil(perfil)  # si se vuelve a entrenar su Traductor, lo hecho no vale
+    huella = _huella_pedido(texto=texto, perfil=perfil, modelos=modelos, segundos=segundos, pasos=pasos,
+                            guia=guia, semilla=semilla, peso_texto=peso_texto, elegir=elegir_mejor_de, num=num_audios,
+                            dtype=dtype, **opciones)
     hechas = _ya_hechas(imagenes, destino, huella, num_audios or 1)
     tandas = [imagenes[i:i + batch_size] for i in range(0, len(imagenes), max(batch_size, 1))]
     # Las tandas, enteras: en otras, el redondeo sería otro
@@ -1038,7 +1039,7 @@ def ejecutar_lote(
                 apuntado = time.monotonic()
     finally: _apuntar(destino, en_orden())  # también si se interrumpe
     if len(errores) == len(imagenes):
-        raise ValueError(f"Ninguna de las {len(imagenes)} imágenes de «{carpeta}» se pudo sonorizar. "
+        raise ErrorDeUso(f"Ninguna de las {len(imagenes)} imágenes de «{carpeta}» se pudo sonorizar. "
                          f"La primera: {errores[0]}")
     cuenta = f"Imágenes sonorizadas: {len(imagenes) - len(errores)}; fallos: {len(errores)}"
     if errores: cuenta += ", y ahí se dice por qué"
@@ -1054,12 +1055,12 @@ def atender(
 ) -> int:                # estado de salida
     "Reparte lo pedido en la línea de órdenes entre `ejecutar` y `ejecutar_lote`. Lanza `ValueError` si algo no casa."
     if sonido: opciones |= dict(sonido=Sonido.leer(sonido), fuerza=fuerza)
-    if lote and o == "-": raise ValueError("--lote escribe una carpeta de sonidos: diga cuál con -o.")
+    if lote and o == "-": raise ErrorDeUso("--lote escribe una carpeta de sonidos: diga cuál con -o.")
     if lote:
-        if sobran := [n for n, v in dict(imagen=imagen, pesos=pesos, lamina=lamina, checkpoint=checkpoint).items() if v] + ["motor"]*(motor != "diffusers"): raise ValueError(f"--lote pone un sonido a cada imagen de una carpeta, y no se junta con: {', '.join(sobran)}.")
+        if sobran := [n for n, v in dict(imagen=imagen, pesos=pesos, lamina=lamina, checkpoint=checkpoint).items() if v] + ["motor"]*(motor != "diffusers"): raise ErrorDeUso(f"--lote pone un sonido a cada imagen de una carpeta, y no se junta con: {', '.join(sobran)}.")
         return int(ejecutar_lote(lote, o or "sonidos", texto or None, elegir_mejor_de=elegir, texto_negativo=negativo or None, **opciones) > 0)
     try: w = [float(p) for p in pesos.split(",")] if pesos else None
-    except ValueError: raise ValueError(f"--pesos son números separados por comas, como 0.7,0.3; se dio «{pesos}».") from None
+    except ValueError: raise ErrorDeUso(f"--pesos son números separados por comas, como 0.7,0.3; se dio «{pesos}».") from None
     imagen = imagen[0] if imagen and len(imagen) == 1 and not pesos else imagen or None
     ejecutar(imagen, o or "sonido.wav", texto or None, ruta_lamina=lamina, negativo=negativo or None, elegir=elegir, permitir_red_local=permitir_red_local, pesos=w, motor=motor, checkpoint=checkpoint or None, **opciones)
     return 0

@@ -19,8 +19,8 @@ def norma_l2(
     "Norma euclídea de cada embedding. Lanza `TypeError` si no es un tensor de coma flotante, y `ValueError` si su forma no es `(n, d)` o no es finito."
     if not isinstance(x, torch.Tensor): raise TypeError(f"Se esperaba un tensor de PyTorch y llegó {type(x).__name__}: conviértalo con torch.as_tensor.")
     if not x.is_floating_point(): raise TypeError(f"Se esperaban números de coma flotante y llegaron {x.dtype}: conviértalos con .float().")
-    if x.ndim != 2: raise ValueError(f"Se esperaban embeddings (n, d) y llegó {tuple(x.shape)}.")
-    if malos := (~x.isfinite().all(1)).nonzero().flatten().tolist(): raise ValueError(f"Hay NaN o infinitos en {len(malos)} de {len(x)} embeddings; el primero es el {malos[0]}.")
+    if x.ndim != 2: raise ErrorDeUso(f"Se esperaban embeddings (n, d) y llegó {tuple(x.shape)}.")
+    if malos := (~x.isfinite().all(1)).nonzero().flatten().tolist(): raise ErrorDeUso(f"Hay NaN o infinitos en {len(malos)} de {len(x)} embeddings; el primero es el {malos[0]}.")
     return torch.linalg.vector_norm(x.float(), dim=1)
 
 # %% ../nbs/02_normas.ipynb #23c4bf26
@@ -29,7 +29,7 @@ def normalizar_l2(
 ) -> torch.Tensor:    # los mismos, de norma 1
     "Divide cada embedding por su norma. Lanza lo que `norma_l2`, y `ValueError` si alguno es todo ceros."
     n = norma_l2(x)
-    if nulos := (n == 0).nonzero().flatten().tolist(): raise ValueError(f"Hay {len(nulos)} embeddings todos ceros, sin dirección; el primero es el {nulos[0]}.")
+    if nulos := (n == 0).nonzero().flatten().tolist(): raise ErrorDeUso(f"Hay {len(nulos)} embeddings todos ceros, sin dirección; el primero es el {nulos[0]}.")
     return (x/n[:, None]).to(x.dtype)
 
 # %% ../nbs/02_normas.ipynb #13584246
@@ -38,7 +38,7 @@ def esta_normalizado(
     tolerancia: float = 1e-3,  # lo que una norma puede apartarse de 1: más que el redondeo de float32, float16 y bfloat16
 ) -> bool:
     "¿Tienen todos los embeddings norma 1? Lanza lo que `norma_l2`, y `ValueError` si no hay ninguno."
-    if not len(n := norma_l2(x)): raise ValueError("No hay ningún embedding: no se puede decir si están normalizados.")
+    if not len(n := norma_l2(x)): raise ErrorDeUso("No hay ningún embedding: no se puede decir si están normalizados.")
     return bool(((n - 1).abs() <= tolerancia).all())
 
 # %% ../nbs/02_normas.ipynb #722afc79
@@ -49,7 +49,7 @@ def tabla_normas(
     filas = {}
     for nombre, x in embeddings.items():
         n = norma_l2(x)
-        if not len(n): raise ValueError(f"«{nombre}» no tiene ningún embedding.")
+        if not len(n): raise ErrorDeUso(f"«{nombre}» no tiene ningún embedding.")
         filas[nombre] = dict(n=len(n), media=n.mean().item(), desviación=n.std(correction=0).item(), mínimo=n.min().item(), máximo=n.max().item(),
                              normalizado=esta_normalizado(x))
     return pd.DataFrame.from_dict(filas, orient="index")

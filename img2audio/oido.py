@@ -8,7 +8,6 @@ __all__ = ['YAMNET', 'SUMAS_YAMNET', 'NOMBRES_YAMNET', 'SUMA_NOMBRES', 'VENTANA_
            'escuchar', 'puntuar', 'etiquetas_oidas', 'puntos_conceptos', 'oir', 'oir_o_nada']
 
 # %% ../nbs/15_oido.ipynb #42417b73
-import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
@@ -117,9 +116,8 @@ def cargar_oido() -> Oido:
     import hashlib
     pesos, nombres = _en_disco() or (descargar(YAMNET, SUMAS_YAMNET[0]), descargar(NOMBRES_YAMNET, SUMA_NOMBRES))
     if hashlib.sha256(Path(pesos).read_bytes()).hexdigest() not in SUMAS_YAMNET:
-        raise ValueError(f"{Path(pesos).name} no es ninguna de las dos YAMNet que se conocen: bórrelo y repita.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # guardar todos los tensores gasta memoria: aquí, 2 MB
+        raise ErrorDeUso(f"{Path(pesos).name} no es ninguna de las dos YAMNet que se conocen: bórrelo y repita.")
+    with sin_avisos():  # guardar todos los tensores gasta memoria: aquí, 2 MB
         interprete = Interpreter(str(pesos), num_threads=1, experimental_preserve_all_tensors=True)
     interprete.allocate_tensors()
     etiquetas = pd.read_csv(nombres).display_name.tolist()
@@ -134,7 +132,7 @@ def escuchar(
 ) -> tuple[np.ndarray, np.ndarray]:     # puntos, `(n, 521)`, de 0 a 1, y rasgos, `(n, 1024)`
     "Lo que YAMNet oye en cada onda, en media de sus ventanas. Lanza lo que `cargar_oido` y `ondas_validas`."
     ondas, oido, salida = ondas_validas(ondas), cargar_oido(), []
-    if not ondas: raise ValueError("No hay ningún sonido que escuchar.")
+    if not ondas: raise ErrorDeUso("No hay ningún sonido que escuchar.")
     for onda in ondas:
         onda = np.pad(onda, (0, max(0, VENTANA_OIDO - len(onda))))
         inicios = range(0, len(onda) - VENTANA_OIDO + 1, SALTO_OIDO)

@@ -20,6 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+try: from img2audio.base_de_datos import ErrorDeUso
+except ImportError: ErrorDeUso = ValueError  # en el entorno de los paquetes originales no está img2audio
+
 # %% ../nbs/10_originales.ipynb #f325c62b
 def _admitidos() -> list:
     "Lo que hace falta, además de tensores, para rehacer un número suelto de numpy."
@@ -39,10 +42,10 @@ def leer_pesos(
     except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError) as e:
         ajeno = re.search(r"GLOBAL (\S+)", str(e))
         motivo = f"trae algo que no es un peso ({ajeno[1]}) y podría ejecutarse: no se abre" if ajeno else "está cortado o no es un archivo de pesos"
-        raise ValueError(f"«{ruta.name}» {motivo}.") from e
+        raise ErrorDeUso(f"«{ruta.name}» {motivo}.") from e
     dentro = dentro.get("state_dict", dentro) if isinstance(dentro, dict) else {}
     pesos = {k.removeprefix("module."): v for k, v in dentro.items() if torch.is_tensor(v)}
-    if not pesos: raise ValueError(f"En «{ruta.name}» no hay pesos con nombre.")
+    if not pesos: raise ErrorDeUso(f"En «{ruta.name}» no hay pesos con nombre.")
     return pesos
 
 # %% ../nbs/10_originales.ipynb #216faf58
@@ -87,8 +90,8 @@ def configuracion_clap(
 ):                                   # `ClapConfig`
     "La configuración de transformers de un CLAP original, leída en las formas de sus pesos. Lanza `ValueError` si no es un HTS-AT con RoBERTa, sin fusión."
     faltan = [k for k in ("audio_branch.patch_embed.proj.weight", "text_branch.embeddings.word_embeddings.weight", "text_projection.0.weight") if k not in pesos]
-    if faltan: raise ValueError(f"Los pesos no son de un CLAP de laion_clap con HTS-AT y RoBERTa: falta {faltan[0]}.")
-    if any("mel_conv2d" in k for k in pesos): raise ValueError("Es un CLAP con fusión («fusion» en su nombre), y aquí solo se usan los de sonidos de hasta 10 s, sin ella.")
+    if faltan: raise ErrorDeUso(f"Los pesos no son de un CLAP de laion_clap con HTS-AT y RoBERTa: falta {faltan[0]}.")
+    if any("mel_conv2d" in k for k in pesos): raise ErrorDeUso("Es un CLAP con fusión («fusion» en su nombre), y aquí solo se usan los de sonidos de hasta 10 s, sin ella.")
     from transformers import ClapConfig
     capas = _cuantos(pesos, r"audio_branch\.layers\.(\d+)\.")
     tablas = [pesos[f"audio_branch.layers.{i}.blocks.0.attn.relative_position_bias_table"].shape for i in range(capas)]  # ((2·ventana - 1)², cabezas)
@@ -116,9 +119,9 @@ def a_transformers(
         if ".qkv." in k: suyos |= {k.replace("qkv", p): x for p, x in zip(PARTES_QKV, v.chunk(3))}
         else: suyos[k] = v
     try: faltan, no_tiene = modelo.load_state_dict(suyos, strict=False)
-    except RuntimeError as e: raise ValueError(f"Los pesos no casan con la configuración: {str(e).splitlines()[1].strip()}") from e
+    except RuntimeError as e: raise ErrorDeUso(f"Los pesos no casan con la configuración: {str(e).splitlines()[1].strip()}") from e
     mal = [k for k in faltan if not _sobra(k)] + no_tiene
-    if mal: raise ValueError(f"Los pesos no casan con un CLAP de transformers: {', '.join(mal[:3])}{'…' if len(mal) > 3 else ''}.")
+    if mal: raise ErrorDeUso(f"Los pesos no casan con un CLAP de transformers: {', '.join(mal[:3])}{'…' if len(mal) > 3 else ''}.")
     return modelo
 
 # %% ../nbs/10_originales.ipynb #4d13a1d4
@@ -146,7 +149,7 @@ def clap_de_audioldm(
 ) -> dict[str, torch.Tensor]:        # con los nombres de `laion_clap`
     "El CLAP que un AudioLDM original lleva dentro: el suyo, sin tener que adivinar cuál de los publicados es. Lanza `ValueError` si no lo lleva."
     clap = _parte(pesos, PREFIJO_CLAP)
-    if not clap: raise ValueError("Ese AudioLDM no lleva dentro un CLAP.")
+    if not clap: raise ErrorDeUso("Ese AudioLDM no lleva dentro un CLAP.")
     return clap
 
 # %% ../nbs/10_originales.ipynb #247b2fe3
@@ -299,7 +302,7 @@ def _con_laion(orden, entradas) -> np.ndarray:
         clap = CLAP_Module(enable_fusion=False, amodel=orden["amodel"])
     faltan, no_tiene = clap.model.load_state_dict(pesos, strict=False)
     mal = [k for k in faltan if not _sobra(k)] + [k for k in no_tiene if not _sobra(k)]
-    if mal: raise ValueError(f"esos pesos no son de {orden['amodel']} (por ejemplo, {mal[0]})")
+    if mal: raise ErrorDeUso(f"esos pesos no son de {orden['amodel']} (por ejemplo, {mal[0]})")
     n, lote = orden["cuantos"], orden["batch_size"]
     with torch.no_grad():
         if orden["textos"]: partes = [clap.get_text_embedding(orden["textos"][i:i + lote]) for i in range(0, n, lote)]
@@ -329,7 +332,7 @@ class CodificadorCLAPLaion:
     def _archivo(self) -> str: return str(Path(self._carpeta.name)/"clap.safetensors")
 
     def _codificar(self, n: int, batch_size: int, progreso: bool, textos=(), **ondas) -> torch.Tensor:
-        if batch_size < 1: raise ValueError(f"batch_size debe ser al menos 1, y es {batch_size}.")
+        if batch_size < 1: raise ErrorDeUso(f"batch_size debe ser al menos 1, y es {batch_size}.")
         if not n: return torch.zeros(0, 512)
         orden = dict(pesos=self._archivo, amodel=self.amodel, tokenizer=self.tokenizer, cuantos=n, batch_size=batch_size, textos=list(textos))
         return torch.from_numpy(_pedir("laion", orden, ondas, progreso))
@@ -353,7 +356,7 @@ class CodificadorCLAPLaion:
         "Embeddings de unos sonidos; de los largos, los 10 primeros segundos. Lanza `TypeError` o `ValueError` si alguno no es una onda, y lo que `_pedir`."
         import librosa
         from img2audio.embeddings import ondas_validas
-        if not frecuencia > 0: raise ValueError(f"La frecuencia debe ser positiva, en Hz, y es {frecuencia}.")
+        if not frecuencia > 0: raise ErrorDeUso(f"La frecuencia debe ser positiva, en Hz, y es {frecuencia}.")
         ondas = [(o if frecuencia == 48_000 else librosa.resample(o, orig_sr=frecuencia, target_sr=48_000))[:480_000] for o in ondas_validas(ondas)]
         return self._codificar(len(ondas), batch_size, progreso, **{f"onda{i}": o for i, o in enumerate(ondas)})
 
@@ -378,7 +381,7 @@ def tamano_audioldm(
     "Las medidas de un AudioLDM original, leídas en sus pesos. Lanza `ValueError` si no lo es."
     u, v = _parte(pesos, "model.diffusion_model."), _parte(pesos, "first_stage_model.")
     for k in ("film_emb.weight", "input_blocks.0.0.weight", "input_blocks.1.0.out_layers.0.weight"):
-        if k not in u: raise ValueError(f"Los pesos no son de un AudioLDM original: falta model.diffusion_model.{k}.")
+        if k not in u: raise ErrorDeUso(f"Los pesos no son de un AudioLDM original: falta model.diffusion_model.{k}.")
     bajadas = sorted(int(k.split(".")[1]) for k in u if re.fullmatch(r"input_blocks\.\d+\.0\.op\.weight", k))
     capas, ancho = bajadas[0] - 1, len(u["input_blocks.0.0.weight"])
     primeros = [1 + i*(capas + 1) for i in range(len(bajadas) + 1)]  # el primer bloque de cada altura
@@ -452,12 +455,12 @@ class AudioLDMOriginal:
         "Genera los sonidos. Lanza `ValueError` si algo de lo pedido no vale, y lo que `_pedir`."
         from img2audio.integracion import Sonido
         nulo = self.nulo if nulo is None else nulo
-        if nulo is None and guia != 1: raise ValueError("Ese AudioLDM no lleva dentro su CLAP: dé la condición nula (nulo), o pida guía 1.")
+        if nulo is None and guia != 1: raise ErrorDeUso("Ese AudioLDM no lleva dentro su CLAP: dé la condición nula (nulo), o pida guía 1.")
         e, nulo = (np.asarray(x.detach().cpu(), np.float32) for x in (condicion, condicion[:1] if nulo is None else nulo))
-        if e.ndim != 2 or e.shape[1] != 512 or not len(e) or nulo.shape != (1, 512): raise ValueError(f"Se esperaban condiciones (n, 512) y una nula (1, 512), y llegaron {e.shape} y {nulo.shape}.")
-        if not (np.isfinite(e).all() and np.isfinite(nulo).all()): raise ValueError("La condición tiene valores que no son números.")
-        if not 0 < segundos <= 60: raise ValueError(f"La duración debe estar entre 0 y 60 s, y se pidió {segundos}.")
-        if not 1 <= pasos <= 500 or 1000 % pasos: raise ValueError(f"Con audioldm, los pasos deben dividir a 1000 y no pasar de 500 (10, 20, 25, 50, 100, 200…), y se pidió {pasos}.")
+        if e.ndim != 2 or e.shape[1] != 512 or not len(e) or nulo.shape != (1, 512): raise ErrorDeUso(f"Se esperaban condiciones (n, 512) y una nula (1, 512), y llegaron {e.shape} y {nulo.shape}.")
+        if not (np.isfinite(e).all() and np.isfinite(nulo).all()): raise ErrorDeUso("La condición tiene valores que no son números.")
+        if not 0 < segundos <= 60: raise ErrorDeUso(f"La duración debe estar entre 0 y 60 s, y se pidió {segundos}.")
+        if not 1 <= pasos <= 500 or 1000 % pasos: raise ErrorDeUso(f"Con audioldm, los pasos deben dividir a 1000 y no pasar de 500 (10, 20, 25, 50, 100, 200…), y se pidió {pasos}.")
         bloque = 2**(len(self.tamano["unet"]["channel_mult"]) - 1)  # el UNet parte las tramas por la mitad en cada altura
         tramas = -(-round(segundos*16_000)//(640*bloque))*bloque    # de 640 muestras
         orden = dict(pesos=self._archivo, tamano=self.tamano, tramas=tramas, pasos=pasos, guia=guia, semilla=semilla, eta=eta)

@@ -114,7 +114,7 @@ def frases_apartadas(
     parte: str,    # `validar` o `probar`
 ) -> list[str]:    # una por concepto e idioma
     "Las maneras de nombrar los conceptos que se reservan para una parte."
-    if parte not in APARTADAS: raise ValueError(f"Solo se apartan frases para {' y '.join(APARTADAS)}; se pidió «{parte}».")
+    if parte not in APARTADAS: raise ErrorDeUso(f"Solo se apartan frases para {' y '.join(APARTADAS)}; se pidió «{parte}».")
     return [por[idioma][APARTADAS[parte]] for por in SUJETOS.values() for idioma in ("es", "en")]
 
 def partir(
@@ -160,7 +160,7 @@ def dibujos_mini(
     semilla: int = 0,
 ) -> pd.DataFrame:     # columnas `imagen`, `clases`, `fuente`, `origen`
     "Escenas con los dibujos de una parte; si no es para entrenar, la mitad son el dibujo tal cual."
-    if parte not in PARTES: raise ValueError(f"Parte «{parte}» desconocida; las hay: {', '.join(PARTES)}.")
+    if parte not in PARTES: raise ErrorDeUso(f"Parte «{parte}» desconocida; las hay: {', '.join(PARTES)}.")
     azar, por, filas = random.Random(semilla), {}, []
     for d in cargar_dibujos("test" if parte == "probar" else "train"): por.setdefault(d["clase"], []).append(d["archivo"])
     por = {c: [(f, Image.open(f).convert("RGBA")) for f in _reparte(v, parte, lambda i, n: i % 5 == 0)] for c, v in por.items()}
@@ -189,7 +189,7 @@ def fotos_mini(
     semilla: int = 0,
 ) -> pd.DataFrame:     # columnas `imagen`, `clases`, `fuente`, `origen`
     "Fotografías de los conceptos que las tienen (y las de CIFAR-100); para entrenar, aumentadas."
-    if parte not in PARTES: raise ValueError(f"Parte «{parte}» desconocida; las hay: {', '.join(PARTES)}.")
+    if parte not in PARTES: raise ErrorDeUso(f"Parte «{parte}» desconocida; las hay: {', '.join(PARTES)}.")
     cual, azar, por = "test" if parte == "probar" else "train", random.Random(semilla), {}
     for f in cargar_fotos(cual): por.setdefault(f["clase"], []).append((f["archivo"], f["archivo"]))
     cifar = cargar_cifar100(cual).filter(lambda e: e in CIFAR_CONCEPTOS, input_columns="label")
@@ -215,7 +215,7 @@ def parejas_web(
         parte = azar.choices(PARTES, (.8, .1, .1))[0]
         try: filas.append(dict(imagen=abrir_imagen(url), caption=caption, clases=(caption,), fuente=(url,), parte=parte, origen=origen))
         except (ImagenInvalida, FileNotFoundError): pass
-    if not filas: raise ValueError(f"No se pudo abrir ninguna de las {len(t)} imágenes de {origen}. Compruebe la red.")
+    if not filas: raise ErrorDeUso(f"No se pudo abrir ninguna de las {len(t)} imágenes de {origen}. Compruebe la red.")
     print(f"{origen}: {len(filas)} imágenes; {len(t) - len(filas)} no se pudieron abrir.")
     return pd.DataFrame(filas)
 
@@ -266,7 +266,7 @@ def apilar(
 ) -> torch.Tensor:        # `(n, 512)`
     "Una columna de embeddings, como tensor. Lanza `ValueError` si está vacía o si no son todos de la misma forma."
     formas = {tuple(v.shape) for v in columna}
-    if len(formas) != 1: raise ValueError(f"Se esperaba una columna de embeddings de la misma forma, y las hay {sorted(formas) or 'ninguna'}.")
+    if len(formas) != 1: raise ErrorDeUso(f"Se esperaba una columna de embeddings de la misma forma, y las hay {sorted(formas) or 'ninguna'}.")
     return torch.stack(tuple(columna))
 
 def crear_bases(
@@ -306,12 +306,12 @@ def entrenar_traductor(
 ):                                   # el Traductor de la mejor época, y la historia `[(época, pérdida, coseno de validación)]`
     "Entrena un Traductor con AdamW y se queda con la época de mejor coseno de validación."
     f = perdida if callable(perdida) else PERDIDAS.get(perdida)
-    if f is None: raise ValueError(f"Pérdida «{perdida}» desconocida; las hay: {', '.join(PERDIDAS)}.")
+    if f is None: raise ErrorDeUso(f"Pérdida «{perdida}» desconocida; las hay: {', '.join(PERDIDAS)}.")
     comprobar_vectores(clip, clap, parejas=True, minimo=10)
     if validacion is not None: comprobar_vectores(*validacion, d=clip.shape[1], parejas=True)
-    if not 0 <= ema < 1: raise ValueError(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
+    if not 0 <= ema < 1: raise ErrorDeUso(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
     for que, valor in dict(epocas=epocas, batch_size=batch_size, oculta=oculta).items():
-        if valor < 1: raise ValueError(f"{que} debe ser al menos 1, y es {valor}.")
+        if valor < 1: raise ErrorDeUso(f"{que} debe ser al menos 1, y es {valor}.")
     clip, clap = (torch.as_tensor(x).float() for x in (clip, clap))  # la red es de float32, y la tabla puede no serlo
     if validacion is not None: validacion = tuple(torch.as_tensor(x).float() for x in validacion)
     azar = torch.Generator().manual_seed(semilla)
@@ -353,8 +353,8 @@ class Prueba:
 
     def __post_init__(self):
         comprobar_vectores(self.clip); comprobar_vectores(self.candidatas)
-        if self.buenas.shape != (len(self.clip), len(self.candidatas)): raise ValueError(f"Hay {len(self.clip)} preguntas y {len(self.candidatas)} candidatas, y `buenas` es {tuple(self.buenas.shape)}.")
-        if not self.buenas.any(1).all(): raise ValueError("Hay preguntas sin ninguna candidata buena.")
+        if self.buenas.shape != (len(self.clip), len(self.candidatas)): raise ErrorDeUso(f"Hay {len(self.clip)} preguntas y {len(self.candidatas)} candidatas, y `buenas` es {tuple(self.buenas.shape)}.")
+        if not self.buenas.any(1).all(): raise ErrorDeUso("Hay preguntas sin ninguna candidata buena.")
         self.candidatas = F.normalize(self.candidatas, dim=1)
         self.objetivo = F.normalize(self.buenas.float() @ self.candidatas, dim=1)
 
@@ -421,7 +421,7 @@ class Comparacion:
         "La combinación con mejor media en los conjuntos de validar, con su primera semilla; `fijo`, por ejemplo `base=\"textos\"`."
         f = self.filas[self.filas.parte == "validar"]
         for columna, valor in fijo.items(): f = f[f[columna] == valor]
-        if f.empty: raise ValueError(f"No hay ninguna combinación medida en validar con {fijo}.")
+        if f.empty: raise ErrorDeUso(f"No hay ninguna combinación medida en validar con {fijo}.")
         ganadora = f.groupby(["base", "perdida", "oculta"])[metrica].mean().idxmax()
         return (*ganadora, f.semilla.min())
 
@@ -476,7 +476,7 @@ def con_centro(
     clip: torch.Tensor,   # embeddings de lo que se va a traducir, `(n, 512)`: no hacen falta etiquetas
 ) -> Traductor:           # una copia
     "El Traductor, restando la media de `clip` en vez de la de lo que vio al entrenar."
-    if not red.config.normalizar: raise ValueError("Este Traductor no normaliza su entrada, y no resta ningún centro.")
+    if not red.config.normalizar: raise ErrorDeUso("Este Traductor no normaliza su entrada, y no resta ningún centro.")
     comprobar_vectores(clip, d=red.config.dimension)
     otra = copy.deepcopy(red)
     otra.centro.copy_(F.normalize(clip, dim=1).mean(0))
@@ -509,7 +509,7 @@ def racimos(
     "Los centros de `k` racimos de unos embeddings (k-medias). Lanza `ValueError` si hay menos embeddings que racimos."
     comprobar_vectores(clip)
     from sklearn.cluster import KMeans
-    if len(clip) < k: raise ValueError(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
+    if len(clip) < k: raise ErrorDeUso(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
     return F.normalize(torch.from_numpy(KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_).float(), dim=1)
 
 def con_memoria(
@@ -586,7 +586,7 @@ def proponer(
     semilla: int = 0,
 ) -> torch.Tensor:               # `(n, 512)`, norma 1: una propuesta por fila
     "Sortea un embedding de CLAP para cada uno de CLIP."
-    if pasos < 1 or temperatura < 0: raise ValueError(f"Hacen falta al menos un paso y una temperatura no negativa; se pidió {pasos} y {temperatura}.")
+    if pasos < 1 or temperatura < 0: raise ErrorDeUso(f"Hacen falta al menos un paso y una temperatura no negativa; se pidió {pasos} y {temperatura}.")
     comprobar_vectores(clip, d=red.config.dimension)
     c, azar = F.normalize(clip, dim=1) - red.centro, torch.Generator().manual_seed(semilla)
     x = temperatura*torch.randn(clip.shape, generator=azar)
@@ -605,8 +605,8 @@ def vecinas(
     k: int = 5,
 ) -> list[tuple[str, float]]:   # descripción y coseno
     "Las `k` descripciones más cercanas."
-    if getattr(traducido, "ndim", None) != 1: raise ValueError(f"Se esperaba un solo embedding, (d,), y llegó {tuple(getattr(traducido, 'shape', ())) or type(traducido).__name__}.")
+    if getattr(traducido, "ndim", None) != 1: raise ErrorDeUso(f"Se esperaba un solo embedding, (d,), y llegó {tuple(getattr(traducido, 'shape', ())) or type(traducido).__name__}.")
     comprobar_vectores(traducido[None], embeddings)
-    if len(textos) != len(embeddings): raise ValueError(f"Hay {len(textos)} descripciones y {len(embeddings)} embeddings.")
+    if len(textos) != len(embeddings): raise ErrorDeUso(f"Hay {len(textos)} descripciones y {len(embeddings)} embeddings.")
     coseno = F.cosine_similarity(traducido[None], embeddings)
     return [(textos[i], coseno[i].item()) for i in coseno.topk(min(k, len(textos))).indices.tolist()]

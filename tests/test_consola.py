@@ -3,6 +3,7 @@ import csv
 import functools
 import io
 import os
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -11,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from safetensors.torch import load_file, save_file
 
-from img2audio import __version__
-from img2audio.base_de_datos import abrir_imagen
+from img2audio import __version__, aplicacion, integracion
+from img2audio.base_de_datos import ErrorDeUso, abrir_imagen
+from img2audio.embeddings import MINI, PIEZAS, huella_perfil
 from img2audio.integracion import (
     Sonido, TuberiaImg2Audio, cargar_tuberia, comprobar_salida, ejecutar, ejecutar_lote, imagenes_de,
     sonorizar)
+from img2audio.orden import principal
 
 CORTO = dict(segundos=.64, pasos=1, progreso=False)
 RAPIDO = ['--segundos', '1', '--pasos', '1']
@@ -223,6 +227,68 @@ def test_un_lote_se_sigue(fotos, tmp_path):
     assert hacer(semilla=1)[1] == ['A.jpg', 'a.png', 'b', 'c']
     assert hacer(texto='lluvia', semilla=1)[1] == ['A.jpg', 'a.png', 'b', 'c']
     assert hacer(texto='lluvia', semilla=1) == (0, [])
+
+
+def test_un_lote_con_otro_traductor_no_es_el_mismo(fotos, tmp_path):
+    "Si el Traductor se vuelve a entrenar, lo hecho se hace otra vez; si el perfil se copia a otra carpeta, no."
+    (p := tmp_path/'perfil').mkdir()
+    for m in PIEZAS[:3]: (p/m).symlink_to(MINI/m)
+    shutil.copytree(MINI/'traductor', p/'traductor')
+    (fotos/'a.png').write_bytes(png())
+    def hacer():
+        ejecutar_lote(str(fotos), str(tmp_path/'s'), perfil=str(p), **CORTO)
+        return (tmp_path/'s'/'a.wav').stat().st_mtime_ns
+    uno = hacer()
+    assert hacer() == uno and huella_perfil(str(p)) == huella_perfil('mini')
+    (pesos,) = (p/'traductor').glob('*.safetensors')
+    nuevos = {k: v.flip(0) for k, v in load_file(pesos).items()}
+    save_file(nuevos, pesos, metadata=dict(format='pt'))
+    assert hacer() > uno and huella_perfil(str(p)) != huella_perfil('mini')
+
+
+# --- Los errores de quien lo usa y los nuestros ---
+
+@pytest.mark.parametrize('error, estado, dice', [
+    (ErrorDeUso('Falta algo.'), 2, 'img2audio: Falta algo.'),
+    (ValueError('shapes\ndo not match'), 1, 'img2audio: error interno (ValueError: shapes do not match).')])
+def test_lo_que_no_se_esperaba_se_dice(error, estado, dice, monkeypatch, capsys):
+    "Un error nuestro no se cuenta como de quien lo usa: otro estado, una línea, y cómo ver la traza."
+    def falla(**_): raise error
+    monkeypatch.setattr(integracion, 'atender', falla)
+    monkeypatch.setattr(sys, 'argv', ['img2audio', '🐓'])
+    for traza in ('', '1'):
+        monkeypatch.setenv('IMG2AUDIO_TRAZA', traza)
+        with pytest.raises(SystemExit) as acaba: principal()
+        lineas = capsys.readouterr().err.splitlines()
+        assert acaba.value.code == estado and lineas[-1].startswith(dice)
+        assert ('IMG2AUDIO_TRAZA=1' in lineas[-1]) == (estado == 1)
+        assert (len(lineas) == 1) == (not traza) and any('Traceback' in x for x in lineas) == bool(traza)
+
+
+def test_la_aplicacion_distingue_los_errores(monkeypatch):
+    for error, dice in ((ErrorDeUso('Falta algo.'), 'Falta algo.'), (ValueError('shapes'), 'no se esperaba')):
+        def falla(*_, **__): raise error
+        monkeypatch.setattr(aplicacion, 'sonorizar', falla)
+        app = aplicacion.Aplicacion()
+        app.mandos['fuente'].value = '🐓'
+        try: app.generar()
+        except ValueError as e: assert e is error and not isinstance(e, ErrorDeUso)
+        assert dice in app.estado.value
+
+
+def test_la_aplicacion_usa_la_tuberia_de_sonorizar(monkeypatch):
+    "Donde hay GPU, los dos la usan, y los modelos se cargan una vez."
+    cargar, pedidas = integracion._cargar, []
+    def apuntar(p, dispositivo, dtype, estado):
+        pedidas.append((dispositivo, dtype))
+        return cargar(p, 'cpu', dtype, estado)
+    monkeypatch.setattr(integracion, '_cargar', apuntar)
+    monkeypatch.setattr(integracion.torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(integracion, 'dispositivo_valido', lambda d: d)
+    app = aplicacion.Aplicacion()
+    for k, v in dict(fuente='🐓', segundos=1, pasos=1).items(): app.mandos[k].value = v
+    assert app.generar() is not None
+    assert len(pedidas) > 1 and {d for d, _ in pedidas} == {'cuda'} and len(set(pedidas)) == 1
 
 
 def test_un_lote_interrumpido_apunta_lo_hecho(fotos, tmp_path, monkeypatch):

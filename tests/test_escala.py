@@ -208,7 +208,7 @@ def test_otro_clap_no_es_lo_mismo(tmp_path):
 
     from safetensors.torch import load_file, save_file
 
-    from img2audio.base_de_datos import base_mini
+    from img2audio.base_de_datos import ErrorDeUso, base_mini
     from img2audio.embeddings import MINI, Perfil, cargar_perfil
     shutil.copytree(MINI/'clap', tmp_path/'clap')
     pesos = load_file(tmp_path/'clap'/'model.safetensors')
@@ -220,6 +220,14 @@ def test_otro_clap_no_es_lo_mismo(tmp_path):
     with pytest.raises(ValueError, match='CLAP de otro perfil'):
         escala.extraer_parte(tabla, tmp_path, 0, 2, otro, progreso=False)
     escala.extraer_parte(tabla, tmp_path, 0, 2, progreso=False)
+    # Y por trozos, aunque el perfil se llame igual
+    mismo = Perfil('otro', *(getattr(mini, m) for m in ('clip', 'clap', 'audioldm', 'traductor')))
+    tabla.to_parquet(tmp_path/'t.parquet')
+    def por_trozos(perfil): return escala.extraer_a_escala(tmp_path/'t.parquet', tmp_path/'s', perfil, progreso=False)
+    assert len(por_trozos(mismo)) == 1 and por_trozos(mismo) == []
+    with pytest.raises(ErrorDeUso, match='otro perfil'): por_trozos(otro)
+    (tmp_path/'s'/'extraccion.json').write_text('{')
+    with pytest.raises(ErrorDeUso, match='dañado'): por_trozos(mismo)
 
 
 # --- Nombres provisionales ---

@@ -1,4 +1,5 @@
 "La tubería ante lo que se le pide de verdad: textos, sonidos de partida, guías, semillas y avisos."
+import copy
 import io
 import os
 import resource
@@ -123,6 +124,67 @@ def test_la_guia_por_debajo_de_uno(tuberia):
         return tuberia(texto=texto, guia=guia, generator=generadores(0, 1), segundos=.64, pasos=2)[0]
     assert np.abs(sonar('lluvia', 0).muestras - sonar('', 1).muestras).max() < 1e-3
     assert np.abs(sonar('lluvia', 0).muestras - sonar('lluvia', 1).muestras).max() > .01
+
+
+@pytest.mark.parametrize('fuerza', [.25, .5, .8])
+def test_rehacer_empieza_con_el_ruido_de_su_paso(tuberia, monkeypatch, fuerza):
+    "Con `fuerza=.5` se parte de la mitad del camino, y con el ruido que ahí toca: el de la ᾱ de ese paso."
+    c, pasos, vistos = tuberia.scheduler.config, 8, []
+    assert c.beta_schedule == 'scaled_linear'
+    betas = np.linspace(c.beta_start**.5, c.beta_end**.5, c.num_train_timesteps)**2
+    alfas = np.cumprod(1 - betas)
+    def prever(self, x, t, *_):
+        vistos.append((x.clone(), int(t)))
+        return torch.zeros_like(x)
+    monkeypatch.setattr(TuberiaImg2Audio, '_prever_por_ventanas', prever)
+    z, ruido = (torch.randn(tuberia.forma_latente(1, .64), generator=g) for g in generadores(0, 2))
+    with torch.inference_mode():
+        tuberia._quitar_ruido(ruido, tuberia.condicion_texto('lluvia'), pasos, 1., partida=z, fuerza=fuerza)
+    x, t = vistos[0]
+    assert len(vistos) == pasos and abs(t/c.num_train_timesteps - fuerza) < .05
+    assert (x - (alfas[t]**.5*z + (1 - alfas[t])**.5*ruido)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize('largo, ventana', [(64, 16), (50, 16), (33, 32), (20, 7)])
+def test_las_ventanas_son_una_media(tuberia, monkeypatch, largo, ventana):
+    "Si todas prevén lo mismo, sale eso; si no, en cada trama, la media de las que la cubren, y pesa más su centro."
+    inicios = []
+    def una(que):
+        def prever(self, x, *_):
+            inicios.append(int(x[0, 0, 0, 0]))
+            return que(x)
+        monkeypatch.setattr(TuberiaImg2Audio, '_prever', prever)
+        inicios.clear()
+        return tuberia._prever_por_ventanas(tramas, torch.tensor(500), None, None, 1., ventana)
+    tramas = torch.arange(largo, dtype=torch.float32)[None, None, :, None].expand(1, 2, largo, 4)
+    assert (una(lambda x: torch.full_like(x, 3.)) - 3).abs().max() < 1e-5
+    assert (una(lambda x: x) - tramas).abs().max() < 1e-4
+    sale = una(lambda x: torch.full_like(x, float(len(inicios))))[0, 0, :, 0]
+    assert inicios[0] == 0 and inicios[-1] == largo - ventana
+    triangulo = np.minimum(np.arange(1, ventana + 1), np.arange(ventana, 0, -1))
+    pesos = np.zeros((len(inicios), largo))
+    for k, i in enumerate(inicios): pesos[k, i:i + ventana] = triangulo
+    debe = (pesos*np.arange(1, len(inicios) + 1)[:, None]).sum(0)/pesos.sum(0)
+    assert np.abs(sale.numpy() - debe).max() < 1e-4
+
+
+def test_la_escala_del_vae_va_y_vuelve(tuberia, dado):
+    "Con otra escala, otro latente y el mismo sonido."
+    vae = copy.deepcopy(tuberia.vae)
+    vae.register_to_config(scaling_factor=.9)
+    otra, suya = TuberiaImg2Audio(**{**tuberia.components, 'vae': vae}), tuberia.vae.config.scaling_factor
+    assert suya != .9
+    z, zz = tuberia.a_latente(dado), otra.a_latente(dado)
+    assert (zz/.9 - z/suya).abs().max() < 1e-5
+    a, b = (t.decodificar(x, dado.segundos)[0].muestras for t, x in ((tuberia, z), (otra, zz)))
+    assert np.abs(a - b).max() < 1e-4
+
+
+def test_float16_en_la_cpu(capfd, caplog):
+    "Suena, y lo mismo que en float32; y no se dice en inglés que va a fallar."
+    a, b = (sonorizar(texto='lluvia', dtype=d, dispositivo='cpu', **CORTO).muestras for d in ('float32', 'float16'))
+    assert np.corrcoef(a, b)[0, 1] > .9
+    assert 'float16' not in ''.join(capfd.readouterr()) + caplog.text
 
 
 def test_la_mayor_semilla_vale():

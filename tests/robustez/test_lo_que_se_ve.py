@@ -2,6 +2,7 @@
 import builtins
 import io
 import struct
+import threading
 import warnings
 import zlib
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw, PngImagePlugin, features
 from imagenes import dibujo, exif, guardar, png, trozo_png
 from img2audio import base_de_datos as bd
 from img2audio.base_de_datos import ImagenInvalida, abrir_imagen
+from img2audio.integracion import ImagenAjena, recoger_avisos
 
 MIB = 2**20
 PNG, JPEG = guardar(dibujo(), 'PNG'), guardar(dibujo(), 'JPEG')
@@ -144,6 +146,100 @@ def test_los_bits_que_lleva(bits, apuntar):
         vista = abrir(guardar(Image.fromarray(rampa), formato))[..., 0]
         assert np.array_equal(vista, rampa >> (bits - 8)) and vista.max() == 255
         apuntar()
+
+
+CANALES = {'RGB': 3, 'RGBA': 4, 'LA': 2}
+
+
+def png_profundo(m: np.ndarray) -> bytes:
+    "Un PNG de 16 bits por canal."
+    alto, ancho, canales = m.shape
+    cabecera = struct.pack('>IIBBBBB', ancho, alto, 16, {2: 4, 3: 2, 4: 6}[canales], 0, 0, 0)
+    filas = b''.join(b'\0' + fila.astype('>u2').tobytes() for fila in m)
+    trozos = [trozo_png(b'IHDR', cabecera), trozo_png(b'IDAT', zlib.compress(filas)), trozo_png(b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(trozos)
+
+
+def tiff_profundo(m: np.ndarray, orden: str, comprimido: bool = False) -> bytes:
+    "Un TIFF de 16 bits por canal; `orden` es `<` o `>`."
+    alto, ancho, canales = m.shape
+    pixeles = m.astype(orden + 'u2').tobytes()
+    if comprimido: pixeles = zlib.compress(pixeles)
+    etiquetas = {256: ancho, 257: alto, 259: 8 if comprimido else 1, 262: 2, 273: 8, 277: canales, 278: alto,
+                 279: len(pixeles)} | ({338: 2} if canales == 4 else {})
+    bits = 8 + len(pixeles)
+    ifd = bits + 2*canales
+    entradas = [struct.pack(orden + 'HHII', k, 4, 1, v) for k, v in etiquetas.items()]
+    entradas.append(struct.pack(orden + 'HHII', 258, 3, canales, bits))
+    entradas.sort(key=lambda e: struct.unpack(orden + 'H', e[:2]))
+    cabecera = (b'II' if orden == '<' else b'MM') + struct.pack(orden + 'HI', 42, ifd)
+    return (cabecera + pixeles + np.full(canales, 16, orden + 'u2').tobytes()
+            + struct.pack(orden + 'H', len(entradas)) + b''.join(entradas) + bytes(4))
+
+
+@pytest.mark.parametrize('modo', CANALES)
+@pytest.mark.parametrize('bits', [8, 10, 12, 16])
+def test_los_bits_que_lleva_un_color(bits, modo, apuntar):
+    "También en color, con opacidad y en TIFF."
+    rampa = np.linspace(0, 2**bits - 1, 64*64*CANALES[modo]).astype(np.uint16).reshape(64, 64, CANALES[modo])
+    if modo != 'RGB': rampa[..., -1] = 2**bits - 1  # opaca
+    debe = (rampa >> (bits - 8)).astype(np.uint8)
+    debe = debe[..., [0, 0, 0]] if modo == 'LA' else debe[..., :3]
+    archivos = [png_profundo(rampa)]
+    if modo != 'LA': archivos += [tiff_profundo(rampa, orden, z) for orden in '<>' for z in (False, True)]
+    if bits < 16 and modo != 'RGB':
+        rampa[..., -1] = 2**16 - 1  # los colores son de 12 bits y la opacidad, de 16
+        archivos.append(png_profundo(rampa))
+    for datos in archivos:
+        assert np.array_equal(abrir(datos), debe)
+        apuntar()
+
+
+def test_un_color_profundo_sigue_derecho():
+    "Aclararla no la cambia de lado."
+    m = np.zeros((8, 16, 3), np.uint16)
+    m[:, 8:, 0] = 4095
+    datos = png_profundo(m)
+    vista = abrir(datos[:33] + trozo_png(b'eXIf', exif(6)[6:]) + datos[33:])
+    assert vista.shape == (16, 8, 3) and vista[0, 0, 0] == 0 and vista[-1, -1, 0] == 255
+
+
+# --- varios hilos a la vez ---
+
+def test_los_avisos_son_de_todos_los_hilos():
+    "Abrir imágenes en varios hilos no toca los filtros de avisos de nadie, ni pierde los avisos de otro."
+    filtros, ensena, sigue, mal = warnings.filters, warnings.showwarning, threading.Event(), []
+
+    def abrir_muchas():
+        while not sigue.is_set():
+            try: bd.abrir_imagen(PNG)
+            except Exception as e: mal.append(e)
+
+    hilos = [threading.Thread(target=abrir_muchas) for _ in range(4)]
+    for h in hilos: h.start()
+    for _ in range(200):
+        with recoger_avisos() as recogidos: warnings.warn('para quien lo usa', ImagenAjena, stacklevel=1)
+        assert recogidos == ['para quien lo usa']
+    sigue.set()
+    for h in hilos: h.join()
+    assert not mal and warnings.filters is filtros and warnings.showwarning is ensena
+
+
+def test_cada_hilo_con_sus_avisos():
+    "Mientras un hilo abre una imagen, a Pillow se le oye en los demás."
+    def oye():
+        with warnings.catch_warnings(record=True) as avisos:
+            warnings.simplefilter('always')
+            with bd._PILLOW.callado():
+                warnings.warn_explicit('aquí no', UserWarning, 'x.py', 1, module='PIL.Image')
+                en_otro = ('en otro', UserWarning, 'x.py', 1, 'PIL.Image')
+                hilo = threading.Thread(target=warnings.warn_explicit, args=en_otro)
+                hilo.start(); hilo.join()
+        return [str(a.message) for a in avisos]
+    assert oye() == ['en otro']
+    antes = len(warnings.filters)
+    for _ in range(5): abrir_imagen(PNG)
+    assert len(warnings.filters) <= antes + 1  # no se amontonan
 
 
 # --- JPEG: sin final, y muy grandes ---
