@@ -39,7 +39,7 @@ $(LISTO): constraints.txt settings.ini
 
 demo: $(LISTO) ## sonoriza una imagen: make demo IMAGEN=foto.jpg
 	@mkdir -p "$(SALIDA)"
-	@$(SIN_RED) $(BIN)/python -m img2audio.integracion "$(IMAGEN)" -o "$(SALIDA)/demo.wav" --lamina "$(SALIDA)/demo.png"
+	@$(SIN_RED) $(BIN)/python -m img2audio "$(IMAGEN)" -o "$(SALIDA)/demo.wav" --lamina "$(SALIDA)/demo.png"
 	@for f in demo.wav demo.png; do [ -s "$(SALIDA)/$$f" ] || { echo "No se escribió $(SALIDA)/$$f" >&2; exit 1; }; done
 	@printf 'Sonido: %s\nLámina: %s\n' "$(abspath $(SALIDA))/demo.wav" "$(abspath $(SALIDA))/demo.png"
 
@@ -69,12 +69,12 @@ lab: $(LISTO) ## abre JupyterLab en los cuadernos
 app: $(LISTO) ## abre la aplicación en el navegador
 	$(BIN)/img2audio_app
 
-galeria: $(LISTO) ## rehace la galería, nbs/12_galeria.ipynb, con los pesos del paquete
-	$(SIN_RED) OMP_NUM_THREADS=1 $(BIN)/python herramientas/ejecutar.py 12_galeria
+galeria: $(LISTO) ## rehace la galería, nbs/puertas/galeria.ipynb, con los pesos del paquete
+	$(SIN_RED) OMP_NUM_THREADS=1 $(BIN)/python herramientas/ejecutar.py puertas/galeria
 
-captura: $(LISTO) ## rehace nbs/aplicacion.png, la captura de la aplicación (necesita Chromium)
+captura: $(LISTO) ## rehace nbs/puertas/aplicacion.png, la captura de la aplicación (necesita Chromium)
 	EXIGIR_NAVEGADOR=1 CAPTURAS=capturas $(PRUEBAS) $(BIN)/python -m pytest tests/test_aplicacion.py -k voila
-	cp capturas/aplicacion.png nbs/aplicacion.png
+	cp capturas/aplicacion.png nbs/puertas/aplicacion.png
 
 export: $(LISTO) ## escribe img2audio/ a partir de los cuadernos
 	$(BIN)/nbdev_export

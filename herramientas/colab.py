@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 RAIZ = Path(__file__).resolve().parents[1]
-DISTINTIVO = '[![Abrir en Colab](colab.svg)](https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/{nombre})'
+DISTINTIVO = '[![Abrir en Colab]({sube}colab.svg)](https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/{nombre})'
 # Se clona, y no solo se instala: los cuadernos usan archivos que están junto a ellos.
 INSTALAR = """\
 #| hide
@@ -17,7 +17,7 @@ INSTALAR = """\
 if "google.colab" in str(get_ipython()):
     ![ -d /content/{repo} ] || git clone -q --depth 1 {git_url} /content/{repo}
     %pip install -q /content/{repo}
-    %cd -q /content/{repo}/nbs"""
+    %cd -q /content/{repo}/nbs{carpeta}"""
 CON_GPU = """\
 #| hide
 #| eval: false
@@ -40,16 +40,17 @@ def celda(
 
 def con_colab(
     celdas: list[dict],  # las de un cuaderno
-    nombre: str,         # del cuaderno, con su extensión
+    nombre: str,         # del cuaderno, con su extensión y desde `nbs/`
     c: dict[str, str],   # lo que dice settings.ini
 ) -> list[dict]:         # las mismas, con las de Colab en su sitio
     "El distintivo y la instalación, tras el título; la elección del perfil, tras la celda que pone `mini`."
-    res = []
+    res, carpeta = [], nombre.rpartition('/')[0]
+    c = dict(c, nombre=nombre, sube='../'*bool(carpeta), carpeta=f'/{carpeta}'*bool(carpeta))
     for x in [x for x in celdas if not x['id'].startswith('colab')]:
         res.append(x)
         texto = ''.join(x['source'])
         if x['cell_type'] == 'markdown' and texto.startswith('# '):
-            res += [celda('markdown', nombre, 'distintivo', DISTINTIVO.format(nombre=nombre, **c)), celda('code', nombre, 'instalar', INSTALAR.format(**c))]
+            res += [celda('markdown', nombre, 'distintivo', DISTINTIVO.format(**c)), celda('code', nombre, 'instalar', INSTALAR.format(**c))]
         elif x['cell_type'] == 'code' and re.match(r'perfil = "mini"[^\n]*(\n[A-Z]|$)', texto):
             res.append(celda('code', nombre, 'perfil', CON_GPU))
     return res
@@ -62,9 +63,9 @@ def principal() -> int:
     comprobar, faltan = p.parse_args().comprobar, []
     ini = configparser.ConfigParser(delimiters=['='])
     ini.read(RAIZ/'settings.ini', encoding='utf-8')
-    for f in sorted((RAIZ/'nbs').glob('*.ipynb')):
+    for f in sorted((RAIZ/'nbs').rglob('*.ipynb')):
         nb = json.loads(f.read_text(encoding='utf-8'))
-        celdas = con_colab(nb['cells'], f.name, dict(ini['DEFAULT']))
+        celdas = con_colab(nb['cells'], f.relative_to(RAIZ/'nbs').as_posix(), dict(ini['DEFAULT']))
         if celdas == nb['cells']: continue
         faltan.append(f.name)
         if not comprobar: f.write_text(json.dumps({**nb, 'cells': celdas}, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')

@@ -24,8 +24,10 @@ def exportar(
 ) -> Path:          # el paquete exportado en ella
     "Exporta los cuadernos en una copia; de lo ya exportado solo pasa `__init__.py`, que nbdev no crea sino que actualiza."
     for n in ('settings.ini', 'pyproject.toml'): shutil.copy(RAIZ/n, destino/n)
-    (destino/'nbs').mkdir()
-    for f in sorted((RAIZ/'nbs').glob('*.ipynb')): shutil.copy(f, destino/'nbs'/f.name)
+    for f in sorted((RAIZ/'nbs').rglob('*.ipynb')):
+        copia = destino/f.relative_to(RAIZ)
+        copia.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(f, copia)
     (destino/PAQUETE).mkdir()
     for n in ('__init__.py', '__main__.py'):  # `__main__.py` tampoco sale de ningún cuaderno
         if (RAIZ/PAQUETE/n).exists(): shutil.copy(RAIZ/PAQUETE/n, destino/PAQUETE)

@@ -624,7 +624,7 @@ def estornudo_panuelo(l):
     ojos_apretados(l, 50, 40, 16)
     l.forma([(24, 58), (36, 52), (50, 50), (64, 52), (76, 58), (70, 72), (76, 86), (58, 82), (46, 88), (36, 82), (24, 84), (30, 72)],
             "panuelo")
-    for x in (38, 50, 62): l.linea([(x, 58), (x + (50 - x) * .3, 76)], "pliegue", 1.6)
+    for x in (38, 50, 62): l.linea([(x, 58), (x + (50 - x) * .3, 76)], "fold", 1.6)
     l.forma([(66, 104), (62, 88), (54, 80), (58, 74), (70, 72), (80, 76), (84, 90), (84, 104)], "piel")
     for x, y, a in ((6, 60, 70), (4, 76, 80), (95, 58, -70), (97, 72, -80)): l.gota(x, y, 3, ang=a)
 
@@ -634,7 +634,7 @@ def estornudo_brazo(l):
     cara(l, 50, 40, 34)
     ojos_apretados(l, 50, 36, 15)
     l.forma([(8, 100), (4, 76), (14, 62), (46, 52), (86, 54), (98, 64), (92, 76), (60, 76), (38, 82), (34, 100)], "ropa")
-    l.linea([(44, 60), (52, 66), (48, 74)], "pliegue", 2)
+    l.linea([(44, 60), (52, 66), (48, 74)], "fold", 2)
     for x, y, a in ((14, 50, 60), (4, 60, 70), (90, 46, -50), (100, 52, -65), (8, 42, 60)): l.gota(x, y, 3, ang=a)
 
 
@@ -726,7 +726,7 @@ def paraguas_lluvia(l):
     l.linea([(50, 20), (50, 88), (54, 96), (62, 96), (65, 88)], "mango", 3.4)
     l.forma(arco(50, 54, 40, 38, 180, 360, 16) + arco(76.5, 54, 13.3, 6, 0, -180, 6) + arco(50, 54, 13.3, 6, 0, -180, 6)
             + arco(23.5, 54, 13.3, 6, 0, -180, 6), "paraguas", suave=False)
-    for s in (-1, 1): l.linea([(50 + s * 13.3, 54), (50 + s * 9, 32), (50, 17)], "pliegue", 1.8)
+    for s in (-1, 1): l.linea([(50 + s * 13.3, 54), (50 + s * 9, 32), (50, 17)], "fold", 1.8)
 
 
 def ola_grande(l):
@@ -948,7 +948,7 @@ def perfil_panuelo(l):
     "Perfil que estornuda en un pañuelo."
     perfil(l)
     l.forma([(60, 46), (76, 44), (92, 54), (98, 70), (86, 84), (72, 92), (62, 80), (54, 70)], "panuelo")
-    for x, y in ((72, 54), (82, 62)): l.linea([(x, y), (x - 6, y + 24)], "pliegue", 1.8)
+    for x, y in ((72, 54), (82, 62)): l.linea([(x, y), (x - 6, y + 24)], "fold", 1.8)
     l.forma([(70, 106), (68, 88), (74, 76), (86, 74), (94, 80), (96, 106)], "piel")
     for x, y in ((92, 40), (104, 52), (106, 68)): l.gota(x, y, 3, ang=-60)
 
@@ -975,7 +975,7 @@ def sonarse(l):
     l.forma([(32, 58), (50, 52), (68, 58), (74, 78), (60, 88), (50, 82), (40, 88), (26, 78)], "panuelo")
     l.elipse(50, 54, 6.5, 5.5, c="nariz")
     for s in (-1, 1):
-        l.linea([(50 + s * 6, 64), (50 + s * 10, 78)], "pliegue", 1.8)
+        l.linea([(50 + s * 6, 64), (50 + s * 10, 78)], "fold", 1.8)
         l.forma([(50 + s * u, v) for u, v in ((20, 104), (16, 84), (20, 72), (30, 72), (36, 84), (38, 104))], "piel")
 
 
@@ -1045,7 +1045,7 @@ def heli_c(cuerpo, detalle, cristal="#bfe6ff", aspa="#444"): return dict(cuerpo=
 
 def cara_c(piel, pelo, ropa="#3f7fbf"):
     return dict(piel=piel, pelo=pelo, ropa=ropa, pantalon="#37415c", nariz="#e0605a", boca="#7a1f2b", agua="#4da6e8", panuelo="#f4f7fb",
-                pliegue="#a9b8c9", lengua="#e77b8a")
+                fold="#a9b8c9", lengua="#e77b8a")
 
 
 MAR = dict(mar="#1f7fc4", claro="#7cc4ee", fondo="#0e5591", espuma="#f4fbff", astro="#fdb92e", arena="#ecd39a", grano="#b8935a")

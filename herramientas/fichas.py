@@ -3,12 +3,13 @@
 import pandas as pd
 from safetensors import safe_open
 
-from img2audio.base_de_datos import CLASES, LIBRES, carpeta_datos
-from img2audio.embeddings import MINI
-from img2audio.miniatura import EXTRA, leer_curva
+from img2audio.base_de_datos import CLASES, LIBRES
+from img2audio.comun.sistema import carpeta_datos
+from img2audio.comun.perfiles import MINI
+from img2audio.taller.miniatura import EXTRA, leer_curva
 
-SONIDOS = "ESC-10, pliegues 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
-TODOS = ("las cincuenta clases de ESC-50, pliegues 1 a 3, menos las grabaciones CC BY-NC, y grabaciones de otras fuentes")
+SONIDOS = "ESC-10, folds 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
+TODOS = ("las cincuenta clases de ESC-50, folds 1 a 3, menos las grabaciones CC BY-NC, y grabaciones de otras fuentes")
 IMAGENES = ("los dibujos del paquete, fotografías de los conceptos (Caltech-101, Imagenette, GalliformeSpectra, Multi-class Weather Dataset y otras) y CIFAR-100 "
             "(A. Krizhevsky, 2009; sin licencia declarada)")
 TEXTOS = "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), las que nombran un concepto"
@@ -23,13 +24,13 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 }
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
-    "clip": "`python -m img2audio.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
+    "clip": "`python -m img2audio.taller.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
             "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida, `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados, y `clip --pasos 500 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
-    "clap": "`python -m img2audio.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
-    "audioldm/unet": "`python -m img2audio.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
-                     "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y los relojes a compás, y `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo en los lotes enteros",
-    "audioldm/vae": "`python -m img2audio.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400` y `juntos --pasos 1700`, que solo mueve el decodificador",
-    "audioldm/vocoder": "`python -m img2audio.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700`",
+    "clap": "`python -m img2audio.taller.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
+    "audioldm/unet": "`python -m img2audio.taller.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
+                     "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y los relojes a compás, `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo en los lotes enteros, y `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado y con la motosierra repasada el triple",
+    "audioldm/vae": "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, `juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, que lo mueve entero",
+    "audioldm/vocoder": "`python -m img2audio.taller.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700` y, ya con el retoque, `juntos --pasos 1600 --semilla 1`",
 }
 NOTAS = {"audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
                          "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
@@ -49,7 +50,7 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
         with safe_open(f, "pt") as s: parametros += sum(s.get_tensor(k).numel() for k in s.keys())
     minutos = f"{curva.segundos.sum()/60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), a la vez que otros trabajos" if "segundos" in curva else "menos de cinco minutos en una CPU de dos núcleos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))
-    una = f"`python -m img2audio.miniatura {orden}{f' --pasos {int(curva.paso.iloc[-1])}' if orden != 'traductor' else ''}`, semilla 0"
+    una = f"`python -m img2audio.taller.miniatura {orden}{f' --pasos {int(curva.paso.iloc[-1])}' if orden != 'traductor' else ''}`, semilla 0"
     return f"""---
 license: other
 language: [es, en]

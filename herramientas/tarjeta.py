@@ -3,7 +3,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from img2audio.base_de_datos import dibujar_mel, imagen_de_emoji, log_mel
+from img2audio.comun.imagenes import imagen_de_emoji
+from img2audio.comun.sonidos import dibujar_mel, log_mel
 from img2audio.integracion import sonorizar
 
 RAIZ = Path(__file__).resolve().parents[1]

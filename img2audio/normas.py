@@ -9,8 +9,7 @@ __all__ = ['norma_l2', 'normalizar_l2', 'esta_normalizado', 'tabla_normas', 'his
 import pandas as pd
 import torch
 
-from .base_de_datos import *
-from .embeddings import *
+from .comun.sistema import ErrorDeUso
 
 # %% ../nbs/02_normas.ipynb #8bb3ebb8
 def norma_l2(

@@ -22,7 +22,7 @@ if __name__ == '__main__':
     proc_nbs(n_workers=0)
 """
 
-gc.disable()  # hasta que estén importadas las bibliotecas, como hace la orden: véase nbs/14_orden.ipynb
+gc.disable()  # hasta que estén importadas las bibliotecas, como hace la orden: véase nbs/puertas/orden.ipynb
 
 
 def pytest_collection_finish() -> None: gc.freeze(); gc.enable()
@@ -71,11 +71,11 @@ def sitio(tmp_path_factory) -> Sitio:
     if 'PYTEST_XDIST_WORKER' in os.environ: de_todos = de_todos.parent
     copia, salida = de_todos/'sitio', de_todos/'sitio.txt'
     with FileLock(f'{copia}.lock'):
-        if not salida.exists(): _preparar(copia, salida)
+        if not salida.exists(): preparar(copia, salida)
     return Sitio(copia, salida.read_text(encoding='utf-8'))
 
 
-def _preparar(copia: Path, salida: Path) -> None:
+def preparar(copia: Path, salida: Path) -> None:
     copia.mkdir(exist_ok=True)
     for n in ('settings.ini', 'pyproject.toml', '_quarto.yml'): shutil.copy(RAIZ/n, copia/n)
     shutil.copytree(RAIZ/'nbs', copia/'nbs', symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns('.ipynb_checkpoints', '__pycache__'))

@@ -85,15 +85,15 @@ def oir(pagina, cuantos: int) -> None:
 @pytest.fixture
 def lab(tmp_path):
     "La dirección de un JupyterLab con el cuaderno de la aplicación, hasta la celda que la abre: las demás las prueba nbdev."
-    nb = json.loads((RAIZ/'nbs'/'07_aplicacion.ipynb').read_text(encoding='utf-8'))
+    nb = json.loads((RAIZ/'nbs'/'puertas'/'aplicacion.ipynb').read_text(encoding='utf-8'))
     n = next(i for i, c in enumerate(nb['cells']) if ''.join(c['source']) == 'aplicacion()')
-    (tmp_path/'cuadernos').mkdir()
-    (tmp_path/'cuadernos'/'07_aplicacion.ipynb').write_text(json.dumps({**nb, 'cells': nb['cells'][:n + 1]}), encoding='utf-8')
+    (tmp_path/'cuadernos'/'puertas').mkdir(parents=True)
+    (tmp_path/'cuadernos'/'puertas'/'aplicacion.ipynb').write_text(json.dumps({**nb, 'cells': nb['cells'][:n + 1]}), encoding='utf-8')
     puerto, clave = puerto_libre(), os.urandom(16).hex()
     orden = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--ServerApp.ip=127.0.0.1', f'--ServerApp.port={puerto}', '--ServerApp.port_retries=0', f'--IdentityProvider.token={clave}',
              f'--ServerApp.root_dir={tmp_path/"cuadernos"}', '--expose-app-in-browser', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate']
     if hasattr(os, 'geteuid') and os.geteuid() == 0: orden.append('--allow-root')
-    with servidor(orden, tmp_path, puerto): yield f'http://127.0.0.1:{puerto}/lab/tree/07_aplicacion.ipynb?token={clave}'
+    with servidor(orden, tmp_path, puerto): yield f'http://127.0.0.1:{puerto}/lab/tree/puertas/aplicacion.ipynb?token={clave}'
 
 
 def test_en_jupyterlab(navegador, lab):
@@ -132,7 +132,7 @@ def app(tmp_path):
     "La dirección de `img2audio_app`, arrancada lejos del repositorio; y al acabar, que se para sin dejar nada."
     (tmp_path/'sin_repositorio').mkdir()
     puerto, orden = puerto_libre(), Path(sys.executable).with_name('img2audio_app')
-    orden = [str(orden)] if orden.exists() else [sys.executable, '-c', 'from img2audio.aplicacion import principal_app; principal_app()']
+    orden = [str(orden)] if orden.exists() else [sys.executable, '-c', 'from img2audio.puertas.aplicacion import principal_app; principal_app()']
     with servidor([*orden, '--sin_navegador', '--puerto', str(puerto)], tmp_path/'sin_repositorio', puerto) as p: yield f'http://127.0.0.1:{puerto}/'
     assert p.returncode == 0 and list((tmp_path/'sin_repositorio').glob('tmp*/*.ipynb')) == []
     with pytest.raises(OSError): socket.create_connection(('127.0.0.1', puerto), timeout=1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hub_local import Hub
 
-from img2audio.embeddings import PERFILES
+from img2audio.comun.perfiles import PERFILES
 
 PIEZAS = ('clip', 'clap', 'audioldm')
 CLIP, CLAP, AUDIOLDM = (getattr(PERFILES['base'], m).split('@')[0] for m in PIEZAS)
@@ -24,8 +24,8 @@ import json
 from dataclasses import replace
 import numpy as np
 from huggingface_hub import constants
-from img2audio.base import ModeloNoDisponible, misma_torre
-from img2audio.embeddings import Perfil, cargar_perfil
+from img2audio.comun.perfiles import ModeloNoDisponible, misma_torre
+from img2audio.comun.perfiles import Perfil, cargar_perfil
 from img2audio.integracion import sonorizar
 
 constants.DOWNLOAD_CHUNK_SIZE = 2**16  # 10 MB de fábrica: los pesos diminutos cabrían en un trozo, y no habría mitad por la que seguir
@@ -54,8 +54,8 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from huggingface_hub import constants
-from img2audio.base import ModeloNoDisponible, descargar_perfil
-from img2audio.embeddings import Perfil, cargar_perfil
+from img2audio.comun.perfiles import ModeloNoDisponible, descargar_perfil
+from img2audio.comun.perfiles import Perfil, cargar_perfil
 from img2audio.integracion import sonorizar
 
 hecho, base = {}, cargar_perfil('base', con_traductor=True)
@@ -71,8 +71,8 @@ intentar('sin hub', 'base-m')
 pesos = (Path(base.clip)/'model.safetensors').resolve()
 pesos.write_bytes(pesos.read_bytes()[:-100])
 intentar('dañado', 'base')
-sys.argv = ['img2audio.base', 'aleatorio', 'azar', '--tamano', 'diminuto']
-runpy.run_module('img2audio.base', run_name='__main__')   # «python -m img2audio.base …», sin volver a importarlo todo
+sys.argv = ['img2audio.puertas.base', 'aleatorio', 'azar', '--tamano', 'diminuto']
+runpy.run_module('img2audio.puertas.base', run_name='__main__')   # «python -m img2audio.puertas.base …», sin volver a importarlo todo
 json.dump(hecho, open('sin_red.json', 'w'))
 '''
 
@@ -80,7 +80,7 @@ json.dump(hecho, open('sin_red.json', 'w'))
 @pytest.fixture(scope='module')
 def taller(tmp_path_factory) -> Path:
     "Modelos al azar con los archivos de los públicos, y lo que un repositorio lleva además y no hay que bajar."
-    from img2audio.base import crear_aleatorio
+    from img2audio.taller.imitacion import crear_aleatorio
     d = tmp_path_factory.mktemp('base')
     p = crear_aleatorio(d/'modelos', 'diminuto')
     crear_aleatorio(d/'trozos', 'diminuto', por_archivo='200KB', semilla=1)
@@ -129,7 +129,7 @@ def carpeta_de(taller: Path, nombre: str) -> Path:
 @pytest.fixture(scope='module')
 def muerto(taller, hub) -> dict:
     "Un proceso al que matan con los pesos de CLIP a medias: lo que queda en la caché."
-    p = subprocess.Popen([sys.executable, '-c', "from img2audio.embeddings import cargar_perfil; cargar_perfil('base')"], cwd=taller, env=entorno(taller, hub), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p = subprocess.Popen([sys.executable, '-c', "from img2audio.comun.perfiles import cargar_perfil; cargar_perfil('base')"], cwd=taller, env=entorno(taller, hub), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert hub.atascado.wait(120), 'no llegó a pedir los pesos'
         d = carpeta_de(taller, CLIP)
@@ -282,9 +282,9 @@ def test_los_restos_se_recogen(taller, hub, sin_red):
 
 
 def test_orden(taller, sin_red, capsys):
-    "`python -m img2audio.base`: el modelo al azar, y un error en español con estado 2."
-    from img2audio.base import principal
+    "`python -m img2audio.puertas.base`: el modelo al azar, y un error en español con estado 2."
+    from img2audio.puertas.base import principal_base as principal
     assert '--perfil azar' in sin_red['salida']
     assert sorted(f.name for f in (taller/'azar').iterdir()) == ['audioldm', 'clap', 'clip', 'traductor']
     with pytest.raises(SystemExit, match='2'): principal('aleatorio', str(taller/'azar'), tamano='diminuto')
-    assert capsys.readouterr().err.startswith(f'img2audio.base: «{taller}/azar» ya existe')
+    assert capsys.readouterr().err.startswith(f'img2audio.puertas.base: «{taller}/azar» ya existe')

@@ -16,7 +16,7 @@ import soundfile
 from PIL import Image
 
 ORDEN = Path(sys.executable).with_name('img2audio')
-ORDEN = [str(ORDEN)] if ORDEN.exists() else [sys.executable, '-m', 'img2audio.integracion']
+ORDEN = [str(ORDEN)] if ORDEN.exists() else [sys.executable, '-m', 'img2audio']
 ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'NO_PROXY': '127.0.0.1', 'no_proxy': '127.0.0.1'}
 CORTO = ['--segundos', '1', '--pasos', '2']
 
@@ -24,7 +24,7 @@ CORTO = ['--segundos', '1', '--pasos', '2']
 # Recibe {nombre: argumentos} y devuelve {nombre: [estado, salida, error]}.
 TANDA = '''
 import contextlib, io, json, sys, traceback
-from img2audio.integracion import principal
+from img2audio.puertas.orden import principal
 
 hecho = {}
 for nombre, args in json.load(open('casos.json', encoding='utf-8')).items():
@@ -94,7 +94,7 @@ VARIOS = {  # nombre: (argumentos, estado): más de un archivo
 @pytest.fixture(scope='module')
 def taller(tmp_path_factory) -> Path:
     "Carpeta de trabajo, con una imagen y algo que no lo es."
-    from img2audio.base_de_datos import abrir_imagen
+    from img2audio.comun.imagenes import abrir_imagen
     d = tmp_path_factory.mktemp('taller')
     abrir_imagen('🌧').save(d/'lluvia_dibujada.png')
     (d/'nota.png').write_text('no soy una imagen', encoding='utf-8')

@@ -14,13 +14,16 @@ import pytest
 import soundfile
 from safetensors.torch import load_file, save_file
 
-from img2audio import __version__, aplicacion, integracion
-from img2audio.base_de_datos import ErrorDeUso, abrir_imagen
-from img2audio.embeddings import MINI, PIEZAS, huella_perfil
-from img2audio.integracion import (
-    Sonido, TuberiaImg2Audio, cargar_tuberia, comprobar_salida, ejecutar, ejecutar_lote, imagenes_de,
-    sonorizar)
-from img2audio.orden import principal
+from img2audio import __version__
+from img2audio.puertas import aplicacion
+from img2audio import integracion
+from img2audio.comun.imagenes import abrir_imagen
+from img2audio.comun.sistema import ErrorDeUso
+from img2audio.comun.perfiles import MINI, PIEZAS, huella_perfil
+from img2audio.comun.sonidos import Sonido
+from img2audio.integracion import TuberiaImg2Audio, cargar_tuberia, sonorizar
+from img2audio.puertas.atender import comprobar_salida, ejecutar, ejecutar_lote, imagenes_de
+from img2audio.puertas.orden import principal
 
 CORTO = dict(segundos=.64, pasos=1, progreso=False)
 RAPIDO = ['--segundos', '1', '--pasos', '1']

@@ -13,6 +13,12 @@ from PIL import Image
 
 from img2audio import base_de_datos as bd
 
+from img2audio.comun import imagenes
+
+from img2audio.comun import sistema
+
+from img2audio.comun import sonidos
+
 
 @pytest.fixture
 def servidor(tmp_path, monkeypatch):
@@ -45,9 +51,9 @@ def test_audiocaps_descargado(servidor, monkeypatch):
 def test_suma_equivocada_y_servidor_ausente(servidor, tmp_path):
     carpeta, url = servidor
     (carpeta/"a.csv").write_text("otra cosa")
-    with pytest.raises(ConnectionError, match="IMG2AUDIO_DATOS"): bd.descargar(f"{url}/a.csv", "0"*64)
+    with pytest.raises(ConnectionError, match="IMG2AUDIO_DATOS"): sistema.descargar(f"{url}/a.csv", "0"*64)
     assert not [f for f in (tmp_path/"cache").rglob("*") if f.is_file()]  # nada a medias
-    with pytest.raises(ConnectionError, match="No se pudo descargar"): bd.descargar("http://127.0.0.1:9/a.csv", "0"*64)
+    with pytest.raises(ConnectionError, match="No se pudo descargar"): sistema.descargar("http://127.0.0.1:9/a.csv", "0"*64)
 
 
 def test_esc10_descargado(servidor, monkeypatch):
@@ -61,8 +67,8 @@ def test_esc10_descargado(servidor, monkeypatch):
     monkeypatch.setattr(bd, "ESC50", f"{url}/esc.zip")
     monkeypatch.setattr(bd, "SUMA_ESC50", suma(carpeta/"esc.zip"))
     filas = bd.cargar_esc10((1, 2, 3))
-    assert [(f["clase"], f["pliegue"], f["grabacion"]) for f in filas] == [("dog_bark", 1, "100")]
-    assert bd.leer_audio(filas[0]["archivo"]).shape == (16_000,)
+    assert [(f["clase"], f["fold"], f["grabacion"]) for f in filas] == [("dog_bark", 1, "100")]
+    assert sonidos.leer_audio(filas[0]["archivo"]).shape == (16_000,)
     assert [f["clase"] for f in bd.cargar_esc10((4,))] == ["rooster"]
     assert [f["clase"] for f in bd.cargar_esc50((1, 2))] == ["dog_bark"]  # la del gato no deja usarse comercialmente
     assert [f["clase"] for f in bd.cargar_esc50((1, 2), ("CC-BY-NC",))] == ["cat"]
@@ -70,13 +76,14 @@ def test_esc10_descargado(servidor, monkeypatch):
 
 def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
     monkeypatch.setenv("IMG2AUDIO_DATOS", str(tmp_path/"nada"))
-    with pytest.raises(FileNotFoundError, match="IMG2AUDIO_DATOS"): bd.carpeta_datos()
+    with pytest.raises(FileNotFoundError, match="IMG2AUDIO_DATOS"): sistema.carpeta_datos()
 
 
 def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
     "AudioCaps, WIT y Conceptual Captions de archivos propios, por el mismo camino que los de `base`: reparto, embeddings y comparación."
     from img2audio import traductor as tr
-    dibujos = [d["archivo"] for d in bd.cargar_dibujos("train")][:80]
+    from img2audio.taller import comparacion
+    dibujos = [d["archivo"] for d in imagenes.cargar_dibujos("train")][:80]
     (tmp_path/"audiocaps").mkdir()
     for parte, n in dict(train=40, val=12, test=12).items():
         filas = "".join(f"{i},y,0,A {parte} sound number {i}\n" for i in range(n))
@@ -85,17 +92,17 @@ def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
     wit = "language\timage_url\tcaption_reference_description\tcaption_alt_text_description\n" + "".join(f"es\t{f}\tpie {i}\t\n" for i, f in enumerate(dibujos[:40]))
     (tmp_path/"wit.tsv").write_text(wit + "es\tno_existe.png\tuna imagen que ya no está\t\n", encoding="utf-8")
     (tmp_path/"cc.tsv").write_text("".join(f"caption {i}\t{f}\n" for i, f in enumerate(dibujos[40:])), encoding="utf-8")
-    textos, imagenes = tr.datos_mision(100, str(tmp_path/"wit.tsv"), str(tmp_path/"cc.tsv"))
-    assert len(textos) == 64 and len(imagenes) == 80 and set(textos.parte) == set(imagenes.parte) == set(tr.PARTES)
-    textos, imagenes = tr.embeber(textos, imagenes)
-    c = tr.comparar(tr.crear_bases(textos, imagenes), tr.crear_pruebas(textos, imagenes), semillas=(0,), ocultas=(256,), ejemplos=100, progreso=False)
+    textos, imagenes = comparacion.datos_mision(100, str(tmp_path/"wit.tsv"), str(tmp_path/"cc.tsv"))
+    assert len(textos) == 64 and len(imagenes) == 80 and set(textos.parte) == set(imagenes.parte) == set(comparacion.PARTES)
+    textos, imagenes = comparacion.embeber(textos, imagenes)
+    c = comparacion.comparar(comparacion.crear_bases(textos, imagenes), comparacion.crear_pruebas(textos, imagenes), semillas=(0,), ocultas=(256,), ejemplos=100, progreso=False)
     assert set(c.filas.base) == {"textos", "imágenes", "ambas"} and set(c.filas.conjunto) == {"textos", "WIT", "Conceptual"}
 
 
 def test_fotos_descargadas(servidor, monkeypatch):
     "De un zip con un tar dentro (Caltech) y de un tar suelto (Imagenette); lo que falta o no se abre, se dice."
     carpeta, url = servidor
-    lista = bd.pd.read_csv(bd.PAQUETE/"fotos"/"publicas.csv")
+    lista = bd.pd.read_csv(sistema.PAQUETE/"fotos"/"publicas.csv")
     una, otra = (lista[lista.fuente == f].iloc[0] for f in ("caltech101", "imagenette"))
     Image.new("RGB", (300, 200), "red").save(carpeta/"roja.jpg"); Image.new("L", (100, 160), 9).save(carpeta/"gris.jpg")
     with tarfile.open(carpeta/"dentro.tar.gz", "w:gz") as t: t.add(carpeta/"roja.jpg", una.ruta)
@@ -119,7 +126,7 @@ def test_fotos_descargadas(servidor, monkeypatch):
 
 def test_lista_de_fotos():
     "Ninguna repetida; ninguna fuente sin dirección; lo apartado, apartado."
-    lista = bd.pd.read_csv(bd.PAQUETE/"fotos"/"publicas.csv")
+    lista = bd.pd.read_csv(sistema.PAQUETE/"fotos"/"publicas.csv")
     assert set(lista.fuente) == set(bd.FOTOS_PUBLICAS) and set(lista.clase) <= set(bd.CLASES) and not lista.ruta.duplicated().any()
     assert {(p, n > 100) for p, n in lista.particion.value_counts().items()} == {("train", True), ("test", True)}
 
@@ -130,13 +137,13 @@ def test_log_mel_contra_librosa():
     import torch
     onda = (np.random.default_rng(0).normal(0, .1, 16_000)*np.linspace(0, 1, 16_000)).astype(np.float32)
     onda += np.sin(2*np.pi*1000*np.arange(16_000)/16_000).astype(np.float32)*.3
-    margen = (bd.VENTANA - bd.SALTO)//2
+    margen = (sonidos.VENTANA - sonidos.SALTO)//2
     debe = librosa.feature.melspectrogram(
-        y=np.pad(onda, margen, mode='reflect'), sr=16_000, n_fft=bd.VENTANA, hop_length=bd.SALTO, center=False,
-        power=1, n_mels=bd.BANDAS, fmin=0, fmax=8000)
-    mel = bd.log_mel(torch.from_numpy(onda))
+        y=np.pad(onda, margen, mode='reflect'), sr=16_000, n_fft=sonidos.VENTANA, hop_length=sonidos.SALTO, center=False,
+        power=1, n_mels=sonidos.BANDAS, fmin=0, fmax=8000)
+    mel = sonidos.log_mel(torch.from_numpy(onda))
     assert mel.shape == (100, 64)
-    assert np.allclose(mel.numpy(), np.log(np.maximum(debe, bd.SUELO)).T, atol=1e-3)
-    doble = bd.log_mel(torch.from_numpy(2*onda))
+    assert np.allclose(mel.numpy(), np.log(np.maximum(debe, sonidos.SUELO)).T, atol=1e-3)
+    doble = sonidos.log_mel(torch.from_numpy(2*onda))
     assert np.allclose(doble - mel, np.log(2), atol=1e-2)  # el doble de amplitud, ln 2 más
-    assert np.allclose(bd.log_mel(torch.zeros(16_000)), np.log(1e-5), atol=1e-3)  # el silencio, en el suelo
+    assert np.allclose(sonidos.log_mel(torch.zeros(16_000)), np.log(1e-5), atol=1e-3)  # el silencio, en el suelo

@@ -19,13 +19,14 @@ def python(codigo: str, carpeta: Path, **entorno) -> subprocess.CompletedProcess
 # Una tabla que no viene de `base_mini` tal cual, sino de transformarla con funciones sueltas, y un corte en el segundo trozo
 CORTADA = '''
 from img2audio import embeddings
+from img2audio.comun import sistema
 from img2audio.base_de_datos import base_mini
-hechos, escribir = [], embeddings._escribir
+hechos, escribir = [], sistema._escribir
 def anunciar(tabla, archivo):
     escribir(tabla, archivo)
     hechos.append(archivo.name)
     if len(hechos) == {cortar}: import os; os._exit(9)
-embeddings._escribir = anunciar
+sistema._escribir = anunciar
 tabla = base_mini(40).filter(lambda c: len(c) < 3, input_columns='clases').map(lambda f: dict(caption=f['caption'].upper()))
 embeddings.extraer_embeddings(tabla, 'tabla.parquet', parte=20, progreso=False)
 print(*hechos)
@@ -135,8 +136,8 @@ def test_nada_corta_un_texto_a_medias(codificadores):
 
 def test_una_forma_de_unicode_para_todos():
     "También para un perfil que distinga mayúsculas, y que las sigue distinguiendo."
-    from img2audio.embeddings import _textos_validos
-    assert _textos_validos([unicodedata.normalize('NFD', ' Un  helicóptero\n')]) == ['Un helicóptero']
+    from img2audio.embeddings import textos_validos
+    assert textos_validos([unicodedata.normalize('NFD', ' Un  helicóptero\n')]) == ['Un helicóptero']
 
 
 def test_el_normalizador_es_el_del_archivo(tmp_path):
@@ -145,7 +146,8 @@ def test_el_normalizador_es_el_del_archivo(tmp_path):
 
     from transformers import RobertaTokenizer
 
-    from img2audio.embeddings import MINI, cargar_tokenizer, normalizador_mini
+    from img2audio.comun.perfiles import MINI
+    from img2audio.embeddings import cargar_tokenizer, normalizador_mini
     suyo = {}
     for pieza in ('clip', 'clap'):
         t = cargar_tokenizer(MINI/pieza)
@@ -160,8 +162,8 @@ def test_el_normalizador_es_el_del_archivo(tmp_path):
     assert isinstance(r, RobertaTokenizer) and r('Perro')['input_ids'] != r('perro')['input_ids']
 
 
-def test_setenta_y_siete_fichas(codificadores):
-    "Lo que hay tras la ficha 20 cuenta; tras la 77, no, y se avisa."
+def test_setenta_y_siete_tokens(codificadores):
+    "Lo que hay tras el token 20 cuenta; tras la 77, no, y se avisa."
     from img2audio.embeddings import TextoAjeno
     for cod in codificadores.values():
         largo = 'lluvia y lluvia y ' * 12

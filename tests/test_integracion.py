@@ -14,11 +14,12 @@ import pytest
 import soundfile
 import torch
 
-from img2audio.base_de_datos import FRECUENCIA, abrir_imagen
-from img2audio.embeddings import PERFILES, Perfil
-from img2audio.integracion import (
-    FORMATOS, FRECUENCIAS_MP3, Sonido, TuberiaImg2Audio, cargar_tuberia, generadores, recoger_avisos, sonorizar,
-    sonorizar_lote)
+from img2audio.comun.imagenes import abrir_imagen
+from img2audio.comun.sonidos import FRECUENCIA
+from img2audio.comun.perfiles import PERFILES, Perfil
+from img2audio.comun.sonidos import FORMATOS, FRECUENCIAS_MP3, Sonido
+from img2audio.integracion import TuberiaImg2Audio, cargar_tuberia, generadores, recoger_avisos, sonorizar
+from img2audio.puertas.atender import sonorizar_lote
 
 CORTO = dict(segundos=.64, pasos=2, progreso=False)
 
@@ -242,7 +243,7 @@ def test_una_onda_al_reves():
 
 def test_ogg_con_una_pila_pequena(tmp_path):
     "Dado de una vez, el codificador de Vorbis gasta una pila que crece con el sonido, y mata al proceso."
-    codigo = ('import numpy as np; from img2audio.integracion import Sonido;'
+    codigo = ('import numpy as np; from img2audio.comun.sonidos import Sonido;'
               'x = np.random.default_rng(0).normal(0, .1, 960_000).astype(np.float32);'
               f'Sonido(x).guardar({str(tmp_path/"x.ogg")!r})')
     def poca_pila(): resource.setrlimit(resource.RLIMIT_STACK, (2**20, resource.getrlimit(resource.RLIMIT_STACK)[1]))

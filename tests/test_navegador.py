@@ -4,6 +4,7 @@ import functools
 import http.server
 import io
 import os
+import posixpath
 import re
 import sys
 import threading
@@ -26,7 +27,8 @@ RAIZ = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(RAIZ/'herramientas'))
 from leeme import directivas  # noqa: E402
 
-PAGINAS = [f.stem for f in sorted((RAIZ/'nbs').glob('*.ipynb'))] + ['404']
+NBS = RAIZ/'nbs'
+PAGINAS = [f.relative_to(NBS).with_suffix('').as_posix() for f in sorted(NBS.rglob('*.ipynb'))] + ['404', 'glosario']
 ANCHOS = (390, 1280)  # un teléfono y un portátil, en píxeles de CSS
 TEX = re.compile(r'\$\$(.+?)\$\$|\$([^$\s](?:[^$]*[^$\s])?)\$', re.S)
 MARGEN = .15    # segundos: lo que el MP3 añade por delante y por detrás
@@ -41,7 +43,7 @@ PLANTILLA = """
 """
 CASCARA = """<!DOCTYPE html>
 <html lang="es"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{titulo}</title><link rel="icon" href="logo.svg">
+<title>{titulo}</title><link rel="icon" href="{raiz}logo.svg">
 <style>
 *, *::before, *::after {{ box-sizing: border-box }}
 body {{ margin: 0; font: 17px/1.5 "Source Sans Pro", system-ui, sans-serif; color: #212529; background: #fff }}
@@ -50,7 +52,7 @@ nav ul {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; list-style: none; pad
 img {{ max-width: 100%; height: auto; vertical-align: middle }}
 pre {{ overflow: auto; font-size: .85em; padding: .5rem }} .cell-code {{ background: #f5f6f8 }}
 table {{ border-collapse: collapse }} th, td {{ padding: .25rem .5rem; border-bottom: 1px solid #dee2e6 }}
-</style><link rel="stylesheet" href="styles.css"></head><body><nav aria-label="Páginas">{barra}</nav>
+</style><link rel="stylesheet" href="{raiz}styles.css"></head><body><nav aria-label="Páginas">{barra}</nav>
 <header><h1>{titulo}</h1><p>{descripcion}</p></header><main>{cuerpo}</main>
 {accesible}
 </body></html>
@@ -131,24 +133,32 @@ def ancla(titulo: str) -> str:
 
 def escribir(sitio, destino: Path) -> None:
     "Todas las páginas del sitio en `destino`, con lo que necesitan para verse sin red."
-    for f in sitio.proc.iterdir():
-        if f.suffix in ('.css', '.svg', '.png'): (destino/f.name).write_bytes(f.read_bytes())
-    abiertos = {f.name: abrir(f) for f in [*sitio.proc.glob('*.ipynb'), *sitio.proc.glob('*.qmd')]}
-    nombres = {n: (cab['output-file'], re.sub('`(.+?)`', r'<code>\1</code>', cab['title'])) for n, (cab, _) in abiertos.items()}
-    lista = '<ul>' + barra(yaml.safe_load((sitio.proc/'sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar']['contents'], nombres) + '</ul>'
+    for f in sitio.proc.rglob('*'):
+        copia = destino/f.relative_to(sitio.proc)
+        copia.parent.mkdir(parents=True, exist_ok=True)
+        if f.suffix in ('.css', '.svg', '.png'): copia.write_bytes(f.read_bytes())
+    archivos = [*sitio.proc.rglob('*.ipynb'), *sitio.proc.rglob('*.qmd')]
+    abiertos = {f.relative_to(sitio.proc).as_posix(): abrir(f) for f in archivos}
+    salidas = {n: posixpath.join(posixpath.dirname(n), cab['output-file']) for n, (cab, _) in abiertos.items()}
+    contenidos = yaml.safe_load((sitio.proc/'sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar']['contents']
     tipos = ['text/html', 'image/svg+xml', 'image/png', 'image/jpeg', 'text/markdown', 'text/latex', 'text/plain']  # sin widgets: piden un núcleo
     exportador = HTMLExporter(raw_template=PLANTILLA, exclude_anchor_links=True, exclude_input_prompt=True, exclude_output_prompt=True,
                               config=Config(NbConvertBase=dict(display_data_priority=tipos)))
-    for cab, nb in abiertos.values():
+    for n, (cab, nb) in abiertos.items():
+        carpeta = posixpath.dirname(n)
+        raiz = '../'*bool(carpeta)
+        nombres = {o: (raiz + salidas[o], re.sub('`(.+?)`', r'<code>\1</code>', c['title'])) for o, (c, _) in abiertos.items()}
+        lista = '<ul>' + barra(contenidos, nombres) + '</ul>'
         cuerpo, _ = exportador.from_notebook_node(preparar(nb))
-        html = BeautifulSoup(CASCARA.format(titulo=cab['title'].replace('`', ''), descripcion=cab.get('description', ''), barra=lista, cuerpo=cuerpo,
+        html = BeautifulSoup(CASCARA.format(titulo=cab['title'].replace('`', ''), descripcion=cab.get('description', ''), barra=lista, cuerpo=cuerpo, raiz=raiz,
                                             accesible=(sitio.proc/'accesible.html').read_text(encoding='utf-8')), 'html.parser')
         formulas(html)
         for h in html.select('main :is(h1, h2, h3, h4, h5)'): h['id'] = ancla(h.get_text())
         for a in html.select('a[href]'):
             ruta, almohadilla, resto = a['href'].partition('#')
-            if ruta in nombres: a['href'] = nombres[ruta][0] + almohadilla + resto
-        (destino/cab['output-file']).write_text(str(html), encoding='utf-8')
+            suyo = posixpath.normpath(posixpath.join(carpeta, ruta))
+            if suyo in salidas: a['href'] = raiz + salidas[suyo] + almohadilla + resto
+        (destino/salidas[n]).write_text(str(html), encoding='utf-8')
 
 
 @contextmanager
@@ -199,7 +209,7 @@ def abrir_pagina(chromium, base: str, nombre: str, ancho: int):
 
 def salida_html(nombre: str) -> str:
     "Nombre de la página de un cuaderno: nbdev le quita el número."
-    return re.sub(r'^\d+[a-z]*_', '', nombre) + '.html'
+    return re.sub(r'(^|/)\d+[a-z]*_', r'\1', nombre) + '.html'
 
 
 IMAGENES_ROTAS = """() => [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.getAttribute('src').slice(0, 80))"""
@@ -258,7 +268,7 @@ def test_los_detectores_detectan(navegador, tmp_path):
         <script>nada.x()</script><script src="https://cdn.example/x.js"></script><math><mi>\\\\malo</mi></math><audio controls src="{wav(np.zeros(16_000))}"></audio>
         <audio controls aria-label="Sonido de 5,12 s" src="{wav(np.sin(np.arange(32_000)))}"></audio><pre style="overflow: auto; width: 100px">{'largo'*60}</pre>"""
     for n in ('logo.svg', 'styles.css'): (tmp_path/n).write_bytes((RAIZ/'nbs'/n).read_bytes().replace(b'overflow-wrap: anywhere;', b''))
-    (tmp_path/'mala.html').write_text(CASCARA.format(titulo='Mala', descripcion='', barra='<ul></ul>', cuerpo=cuerpo, accesible=''), encoding='utf-8')
+    (tmp_path/'mala.html').write_text(CASCARA.format(titulo='Mala', descripcion='', barra='<ul></ul>', cuerpo=cuerpo, accesible='', raiz=''), encoding='utf-8')
     with servir(tmp_path) as base:
         pagina, fallos = abrir_pagina(navegador, base, 'mala.html', 390)
         visto = problemas(pagina, fallos)
@@ -277,7 +287,7 @@ def test_pagina(navegador, paginas, capturas, nombre):
     try:
         for ancho in sorted(ANCHOS, reverse=True):  # acaba en la estrecha, que es la que mira axe: en ella hay más cosas que se desplazan
             pagina.set_viewport_size({'width': ancho, 'height': 900})
-            if capturas: pagina.screenshot(path=capturas/f'{nombre}-{ancho}.jpg', type='jpeg', quality=60, full_page=True)
+            if capturas: pagina.screenshot(path=capturas/f'{nombre.replace("/", "-")}-{ancho}.jpg', type='jpeg', quality=60, full_page=True)
             assert pagina.evaluate(DESBORDE) == [], ancho
         assert pagina.evaluate('document.documentElement.lang') == 'es'
         assert problemas(pagina, fallos) == {}
@@ -287,20 +297,20 @@ def test_pagina(navegador, paginas, capturas, nombre):
 def test_hay_sonidos(paginas):
     "La portada, la fase V y la galería llevan reproductores: que duren lo prometido lo mira `test_pagina`."
     _, destino = paginas
-    for n in ('index', '04_integracion', '12_galeria'): assert '<audio' in (destino/salida_html(n)).read_text(encoding='utf-8'), n
+    for n in ('index', '04_integracion', 'puertas/galeria'): assert '<audio' in (destino/salida_html(n)).read_text(encoding='utf-8'), n
 
 
 def test_enlaces(paginas):
     "Los enlaces a otras páginas del sitio, y los que nbdev pone en los nombres de la API, llevan a algo que existe."
     _, destino = paginas
-    htmls = {f.name: BeautifulSoup(f.read_text(encoding='utf-8'), 'html.parser') for f in destino.glob('*.html')}
+    htmls = {f.relative_to(destino).as_posix(): BeautifulSoup(f.read_text(encoding='utf-8'), 'html.parser') for f in destino.rglob('*.html')}
     anclas = {n: {e['id'] for e in h.select('[id]')} for n, h in htmls.items()}
     rotos = []
     for n, h in htmls.items():
         for a in h.select('a[href]'):
             url = urlsplit(urljoin(SITIO + n, a['href']))
             if not url.geturl().startswith(SITIO): continue
-            pagina, ancla_ = unquote(url.path).rpartition('/')[2], unquote(url.fragment)
+            pagina, ancla_ = unquote(url.geturl().removeprefix(SITIO).partition('#')[0]), unquote(url.fragment)
             if pagina not in htmls and not (destino/pagina).is_file(): rotos.append(f'{n}: {a["href"]} no existe')
             elif ancla_ and ancla_ not in anclas[pagina]: rotos.append(f'{n}: en {pagina} no hay #{ancla_}')
     assert rotos == []

@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from img2audio import oido
-from img2audio.base_de_datos import FRECUENCIA
+from img2audio.taller import oido
+from img2audio.comun.sonidos import FRECUENCIA
 
 
 @pytest.fixture(autouse=True)

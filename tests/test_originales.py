@@ -12,8 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from img2audio import originales as org
-from img2audio.embeddings import PERFILES, CodificadorCLAP
+from img2audio.puertas import originales as org
+
+from img2audio.comun import imagenes
+from img2audio.comun.perfiles import PERFILES
+from img2audio.embeddings import CodificadorCLAP
 
 RAIZ = Path(__file__).resolve().parents[1]
 GUION = RAIZ/'herramientas'/'entorno_originales.sh'
@@ -40,8 +43,8 @@ def test_requisitos_fijos():
 def test_la_costura_en_este_entorno(monkeypatch):
     "Otro proceso lee el módulo, cumple la orden y devuelve el resultado; y si no puede, se dice qué dijo."
     monkeypatch.setenv(org.VARIABLE, sys.executable)
-    assert org._pedir('versiones', dict(paquetes=['numpy'])).tolist() == [f'numpy {np.__version__}']
-    with pytest.raises(ChildProcessError, match='paquete-que-no-existe.*entorno_originales.sh'): org._pedir('versiones', dict(paquetes=['paquete-que-no-existe']))
+    assert imagenes._pedir('versiones', dict(paquetes=['numpy'])).tolist() == [f'numpy {np.__version__}']
+    with pytest.raises(ChildProcessError, match='paquete-que-no-existe.*entorno_originales.sh'): imagenes._pedir('versiones', dict(paquetes=['paquete-que-no-existe']))
 
 
 def test_sin_entorno(monkeypatch, tmp_path):
@@ -183,7 +186,8 @@ def test_el_motor_es_el_mismo(aqui, audioldm):
 
 
 def test_la_orden_con_el_motor(aqui, tmp_path, monkeypatch, capsys):
-    from img2audio.integracion import atender, Sonido
+    from img2audio.comun.sonidos import Sonido
+    from img2audio.puertas.atender import atender
     nada = dict(lote='', texto='', negativo='', elegir=1, pesos='', sonido='', fuerza=.5, lamina='', permitir_red_local=False)
     pedido = dict(peso_texto=.5, segundos=1., pasos=5, guia=None, semilla=0, perfil='mini', num_audios=None, planificador=None, dispositivo=None, dtype=None)
     assert atender(['🐓'], str(tmp_path/'gallo.wav'), motor='audioldm', checkpoint=str(aqui/'audioldm.ckpt'), **nada, **pedido) == 0

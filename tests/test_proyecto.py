@@ -12,7 +12,7 @@ import pytest
 
 RAIZ = Path(__file__).resolve().parents[1]
 PAQUETE = RAIZ/'img2audio'
-CUADERNOS = sorted((RAIZ/'nbs').glob('*.ipynb'))
+CUADERNOS = sorted((RAIZ/'nbs').rglob('*.ipynb'))
 MIB = 2**20
 IGNORADOS = {'.venv-originales', '.git', '.venv', '__pycache__', '.pytest_cache', '.ipynb_checkpoints', 'salida', 'build', 'dist', '_docs', '_proc'}
 
@@ -51,7 +51,7 @@ def rueda(tmp_path_factory) -> Path:
 def test_orden_de_consola():
     cfg = configparser.ConfigParser(delimiters=['='])
     cfg.read(RAIZ/'settings.ini', encoding='utf-8')
-    assert cfg['DEFAULT']['console_scripts'] == 'img2audio=img2audio.orden:principal img2audio_app=img2audio.aplicacion:principal_app'
+    assert cfg['DEFAULT']['console_scripts'] == 'img2audio=img2audio.puertas.orden:principal img2audio_app=img2audio.puertas.aplicacion:principal_app'
 
 
 def test_nbdev_lee_la_configuracion():
@@ -91,7 +91,7 @@ def test_rueda_lleva_los_datos(rueda):
 def test_rueda_declara_la_orden_y_los_requisitos(rueda):
     zf = zipfile.ZipFile(rueda)
     def leer(fin): return zf.read(next(o for o in zf.namelist() if o.endswith(fin))).decode('utf-8')
-    for o in ('img2audio = img2audio.orden:principal', 'img2audio_app = img2audio.aplicacion:principal_app'): assert o in leer('.dist-info/entry_points.txt')
+    for o in ('img2audio = img2audio.puertas.orden:principal', 'img2audio_app = img2audio.puertas.aplicacion:principal_app'): assert o in leer('.dist-info/entry_points.txt')
     metadatos = leer('.dist-info/METADATA')
     for o in ('Name: img2audio', 'Requires-Python: >=3.11', 'Requires-Dist: torch', 'Provides-Extra: app', 'Provides-Extra: dev', 'Provides-Extra: escala', 'Apache-2.0'): assert o in metadatos
 

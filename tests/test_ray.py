@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip('ray', reason="Falta Ray: pip install -c constraints.txt -e '.[escala]'")
 
 from img2audio.base_de_datos import base_mini
-from img2audio.escala import Extractor, abrir_extraccion, extraer_a_escala, trozos
+from img2audio.puertas.escala import Extractor, abrir_extraccion, extraer_a_escala, trozos
 
 N, DE_CADA = 120, 10
 ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0', 'RAY_worker_niceness': '0'}
@@ -26,6 +26,7 @@ import json, os, sys, time
 from pathlib import Path
 import ray
 from img2audio import escala
+from img2audio.puertas import escala
 
 señales = sys.argv[5]
 extraer = escala.Extractor.extraer
@@ -122,7 +123,7 @@ def test_otro_perfil_no_se_mezcla(tabla):
 
 ENTRENA = '''
 import os, sys
-from img2audio.escala import entrenar_en_corriente
+from img2audio.puertas.escala import entrenar_en_corriente
 from pathlib import Path
 c = entrenar_en_corriente(sorted(Path(sys.argv[1]).glob("*.parquet")), sys.argv[2], epocas=6, batch_size=8, validar=20, tampon=40, oculta=64)
 print(os.environ.get("WORLD_SIZE", "1"), c)

@@ -14,7 +14,7 @@ import yaml
 
 RAIZ = Path(__file__).resolve().parents[1]
 NBS = RAIZ/'nbs'
-CUADERNOS = sorted(NBS.glob('*.ipynb'))
+CUADERNOS = sorted(NBS.rglob('*.ipynb'))
 INI = configparser.ConfigParser(delimiters=['='])
 INI.read(RAIZ/'settings.ini', encoding='utf-8')
 CFG = INI['DEFAULT']
@@ -101,7 +101,8 @@ def test_barra_lateral(sitio):
     "Cada cuaderno está una vez, en su grupo, y nbdev no reescribe el archivo."
     contenido = configuracion()['website']['sidebar']['contents']
     archivos, enlaces = de_la_barra(contenido)
-    assert sorted(archivos) == [f.name for f in CUADERNOS]
+    assert sorted(a for a in archivos if a.endswith('.ipynb')) == sorted(f.relative_to(NBS).as_posix() for f in CUADERNOS)
+    assert [a for a in archivos if not (NBS/a).is_file()] == []
     fases = next(e for e in contenido if isinstance(e, dict) and 'fases' in e['section'])['contents']
     assert fases == [f.name for f in CUADERNOS if re.match(r'0[0-4]_', f.name)]
     for e in enlaces:
@@ -149,7 +150,7 @@ def test_texto_alternativo(cuaderno):
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
 def test_enlaces_relativos(cuaderno):
     enlaces = [m for c in celdas(cuaderno) if c['cell_type'] == 'markdown' for m in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'```.*?```', '', c['texto'], flags=re.S))]
-    rotos = [o for o in enlaces if not re.match(r'[a-z][a-z0-9+.-]*:|#', o) and not (NBS/o.partition('#')[0]).is_file()]
+    rotos = [o for o in enlaces if not re.match(r'[a-z][a-z0-9+.-]*:|#', o) and not (cuaderno.parent/o.partition('#')[0]).is_file()]
     assert rotos == []
 
 
@@ -158,7 +159,7 @@ def test_api(sitio, cuaderno):
     "De cada función o clase exportada hay una ficha, con su firma y los comentarios de sus parámetros."
     publicas = {n.name: n for c in celdas(cuaderno) if 'export' in directivas(c['texto'])
                 for n in ast.parse(c['texto']).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_')}
-    fichas = [''.join(o['data']['text/markdown']) for c in celdas(sitio.proc/cuaderno.name) if c['texto'].rstrip().rpartition('\n')[2].startswith('show_doc(')
+    fichas = [''.join(o['data']['text/markdown']) for c in celdas(sitio.proc/cuaderno.relative_to(NBS)) if c['texto'].rstrip().rpartition('\n')[2].startswith('show_doc(')
               for o in c['outputs'] if 'text/markdown' in o.get('data', {})]
     de = {re.search(r'^### (.+)$', f, re.M)[1].rpartition('.')[2]: f for f in fichas}
     assert publicas.keys() <= de.keys()
@@ -282,7 +283,7 @@ def test_colaborar():
     ordenes = re.findall(r'^([a-z][a-z ]*):', (RAIZ/'Makefile').read_text(encoding='utf-8'), re.M)
     assert set(re.findall(r'make ([a-z]+)\b', texto)) <= {o for l in ordenes for o in l.split()}
     nombres = set()
-    for f in (RAIZ/'img2audio').glob('[a-z]*.py'):
+    for f in (RAIZ/'img2audio').rglob('[a-z]*.py'):
         for n in ast.parse(f.read_text(encoding='utf-8')).body:
             if isinstance(n, (ast.FunctionDef, ast.ClassDef)): nombres.add(n.name)
             if isinstance(n, ast.Assign): nombres |= {t.id for o in n.targets for t in ast.walk(o) if isinstance(t, ast.Name)}
@@ -293,5 +294,5 @@ def test_colaborar():
                  if not re.search(r'\.(md|txt|ini|yml|ipynb)$', n)}
     assert nombrados - ajenos - nombres == set()
     assert {'PERDIDAS', 'cargar_descripciones', 'TuberiaImg2Audio'} <= nombrados  # que la búsqueda encuentra algo
-    for n in re.findall(r'`((?:nbs/)?\w+\.(?:ipynb|yml|md|txt))`', texto): assert any((RAIZ/c/n).is_file() for c in ('', 'nbs')), n
+    for n in re.findall(r'`((?:nbs/)?\w+\.(?:ipynb|yml|md|txt))`', texto): assert any((RAIZ/c/n).is_file() for c in ('', 'nbs', 'nbs/comun', 'nbs/taller', 'nbs/puertas')), n
 

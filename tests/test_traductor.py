@@ -3,7 +3,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from img2audio.traductor import Prueba, entrenar_traductor
+from img2audio.taller.comparacion import Prueba
+from img2audio.traductor import entrenar_traductor
 
 AZAR = torch.Generator().manual_seed(0)
 X, Y = torch.randn(40, 16, generator=AZAR) + 3, F.normalize(torch.randn(40, 16, generator=AZAR), dim=1)

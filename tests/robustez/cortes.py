@@ -25,11 +25,15 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from img2audio import embeddings, escala, miniatura
-from img2audio import orden as orden_img2audio
-from img2audio import base
-from img2audio.base_de_datos import abrir_imagen, base_mini, errores_en_claro
-from img2audio.embeddings import Perfil, cargar_perfil
+from img2audio import embeddings
+from img2audio.puertas import escala
+from img2audio.taller import miniatura
+from img2audio.puertas import orden as orden_img2audio
+from img2audio.puertas import base
+from img2audio.base_de_datos import base_mini
+from img2audio.comun.imagenes import abrir_imagen
+from img2audio.comun.sistema import errores_en_claro
+from img2audio.comun.perfiles import Perfil, cargar_perfil
 from img2audio.traductor import Traductor
 
 MUERTES = int(os.environ.get('MUERTES', 20))  # de cada trabajo
@@ -44,7 +48,7 @@ def orden(modulo, *args: str) -> None:
 
 
 def extraccion(perfil: str) -> None:
-    escala.extraer_embeddings = functools.partial(embeddings.extraer_embeddings, parte=8)  # varios trozos
+    embeddings.extraer_embeddings = functools.partial(embeddings.extraer_embeddings, parte=8)  # varios trozos
     for i in range(2): orden(escala, 'extraer', '--tabla', '../tabla.csv', '--n', '2', '--i', str(i), '--perfil', perfil)
     orden(escala, 'reunir', '--n', '2')
 
@@ -52,7 +56,7 @@ def extraccion(perfil: str) -> None:
 def traductor(perfil: str) -> None:
     p = Perfil('prueba', f'{perfil}/clip', f'{perfil}/clap', f'{perfil}/audioldm', 'traductor')
     if Path('traductor').is_dir(): return
-    with errores_en_claro('img2audio.base', 'interrumpido'): base.entrenar_traductor_de(p, base_mini(40), progreso=False, epocas=3)
+    with errores_en_claro('img2audio.puertas.base', 'interrumpido'): base.entrenar_traductor_de(p, base_mini(40), progreso=False, epocas=3)
 
 
 def entrenamiento(perfil: str) -> None:
@@ -70,7 +74,7 @@ def entrenamiento(perfil: str) -> None:
 
 def descarga(perfil: str) -> None:
     constants.HF_HUB_CACHE, constants.DOWNLOAD_CHUNK_SIZE = str(Path('hub').absolute()), 2**15
-    with errores_en_claro('img2audio.base', 'interrumpido'): cargar_perfil(Perfil('hub', 'pruebas/clip', 'pruebas/clap', 'pruebas/audioldm', ''))
+    with errores_en_claro('img2audio.puertas.base', 'interrumpido'): cargar_perfil(Perfil('hub', 'pruebas/clip', 'pruebas/clap', 'pruebas/audioldm', ''))
 
 
 def lote(perfil: str) -> None:

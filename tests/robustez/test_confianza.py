@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from img2audio.base import crear_aleatorio
-from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP, Perfil, cargar_perfil
+from img2audio.taller.imitacion import crear_aleatorio
+from img2audio.comun.perfiles import Perfil, cargar_perfil
+from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
 from img2audio.integracion import _cargar, cargar_tuberia
-from img2audio.originales import leer_pesos
+from img2audio.puertas.originales import leer_pesos
 
 RAIZ = Path(__file__).resolve().parents[2]
 MODULOS = sorted([*(RAIZ/'img2audio').glob('*.py'), *(RAIZ/'herramientas').glob('*.py')])
-CUADERNOS = sorted((RAIZ/'nbs').glob('*.ipynb'))
+CUADERNOS = sorted((RAIZ/'nbs').rglob('*.ipynb'))
 PROHIBIDO = {  # llamada: por qué
     'pickle.load': 'ejecuta lo que trae', 'pickle.loads': 'ejecuta lo que trae', 'pickle.Unpickler': 'ejecuta lo que trae', 'joblib.load': 'es un pickle', 'pd.read_pickle': 'es un pickle', 'dill.load': 'es un pickle', 'marshal.loads': 'es código', 'shelve.open': 'es un pickle',
     'eval': 'ejecuta texto', 'exec': 'ejecuta texto', 'os.system': 'pasa por la shell', 'os.popen': 'pasa por la shell', 'yaml.load': 'construye objetos', 'tempfile.mktemp': 'se puede adelantar otro', 'ssl._create_unverified_context': 'no mira el certificado',
@@ -135,8 +136,8 @@ def test_pickle_en_un_archivo_de_pesos(tmp_path, apuntar):
 def test_lo_que_se_entrena_no_lee_pickles(tmp_path, apuntar):
     "El estado de un entrenamiento, una tabla de embeddings, una referencia."
     from img2audio.embeddings import leer_embeddings
-    from img2audio.evaluacion import cargar_referencia
-    from img2audio.miniatura import _reanudar
+    from img2audio.taller.evaluacion import cargar_referencia
+    from img2audio.taller.miniatura import _reanudar
     f, chivato = tmp_path/'estado.safetensors', tmp_path/'ejecutado'
     torch.save(Maligno(chivato), f)
     for leer in (lambda: _reanudar(f, {}, {}, {}, 'cpu'), lambda: leer_embeddings(f), lambda: cargar_referencia(f)):

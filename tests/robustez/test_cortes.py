@@ -19,7 +19,7 @@ if not hasattr(os, 'fork'): pytest.skip('sin fork', allow_module_level=True)
 @pytest.fixture(scope='module')
 def taller(tmp_path_factory) -> Path:
     "Un perfil diminuto, y la casa de un usuario."
-    from img2audio.base import crear_aleatorio
+    from img2audio.taller.imitacion import crear_aleatorio
     d = tmp_path_factory.mktemp('cortes')
     crear_aleatorio(d/'modelos', 'diminuto')
     return d

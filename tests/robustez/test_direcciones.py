@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from imagenes import dibujo, guardar
 from img2audio import base_de_datos as bd
-from img2audio.base_de_datos import ImagenInvalida, abrir_imagen
+from img2audio.comun import imagenes
+from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 from servidor import Malo, respuesta
 
 PNG, PLAZO, MIB = guardar(dibujo(), 'PNG'), .8, 2**20
@@ -68,7 +69,7 @@ def nombres(monkeypatch) -> dict:
 @pytest.fixture
 def esta_maquina_es_internet(monkeypatch):
     "Para ver qué se hace tras una redirección: 127.0.0.1 pasa por dirección pública, y ninguna otra de las que no lo son."
-    de_verdad = bd._es_publica
+    de_verdad = imagenes._es_publica
     monkeypatch.setattr(bd, '_es_publica', lambda ip: ip == '127.0.0.1' or de_verdad(ip))
 
 
@@ -77,7 +78,7 @@ def falla(url: str, dice: str, **opciones) -> None:
     inicio = time.monotonic()
     with pytest.raises(ImagenInvalida, match=dice) as e: abrir_imagen(url, **opciones)
     assert type(e.value) is ImagenInvalida
-    assert time.monotonic() - inicio < bd.ESPERA + 4  # de sobra para una máquina ocupada: sin plazo serían los 20 s del servidor
+    assert time.monotonic() - inicio < imagenes.ESPERA + 4  # de sobra para una máquina ocupada: sin plazo serían los 20 s del servidor
 
 
 def test_la_que_si(malo, apuntar):

@@ -21,7 +21,8 @@ from PIL import Image
 
 from imagenes import bmp, dibujo, estropear, exif, guardar, jpeg_de_barridos, png, sanas, tiff, trozo_png
 from img2audio import base_de_datos as bd
-from img2audio.base_de_datos import ImagenInvalida, abrir_imagen
+from img2audio.comun import imagenes
+from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 
 SANAS = sanas()
 CORTES, DAÑOS, INVENTADAS = 45, 110, 300  # de cada imagen sana; de cada imagen sana; de cada prueba de hypothesis
@@ -39,7 +40,7 @@ def abrir(fuente) -> np.ndarray | None:
         imagen = None
     assert time.process_time() - inicio < 2
     if imagen is None: return None
-    assert imagen.mode == 'RGB' and 0 < imagen.width*imagen.height <= bd.MAX_PIXELES
+    assert imagen.mode == 'RGB' and 0 < imagen.width*imagen.height <= imagenes.MAX_PIXELES
     return np.asarray(imagen)
 
 
@@ -119,7 +120,7 @@ def _tiff_de_etiquetas(etiquetas):
 @pytest.mark.parametrize('prueba', [_cabecera_y_basura, _bytes, _texto, _exif_de_basura, _tiff_de_etiquetas], ids=lambda f: f.__name__)
 def test_inventada(prueba, apuntar, monkeypatch):
     "Las que se le ocurren a hypothesis, siempre las mismas."
-    veces, de_verdad = 0, bd.abrir_imagen
+    veces, de_verdad = 0, imagenes.abrir_imagen
     def contada(*args):
         nonlocal veces
         veces += 1
@@ -158,7 +159,7 @@ def bombas() -> dict[str, bytes]:
 LIMITADO = '''
 import json, os, resource, sys, time
 from pathlib import Path
-from img2audio.base_de_datos import ImagenInvalida, abrir_imagen
+from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 
 def probar(f):
     ocupa = int(Path('/proc/self/statm').read_text().split()[0])*resource.getpagesize()
@@ -207,7 +208,7 @@ def test_dos_segundos_y_512_mib(tmp_path, apuntar):
 def test_los_limites_hacen_falta():
     "Sin contar las lecturas, Pillow abre sin rechistar una de las bombas: la prueba anterior no está vacía."
     jpeg = SANAS['jpeg']
-    datos = jpeg[:2] + b'\xff\xfe\0\2'*(2*bd.MAX_LECTURAS) + jpeg[2:]
+    datos = jpeg[:2] + b'\xff\xfe\0\2'*(2*imagenes.MAX_LECTURAS) + jpeg[2:]
     Image.open(io.BytesIO(datos)).load()
     assert abrir(datos) is None
     tesela = zlib.compress(bytes(5008**2))

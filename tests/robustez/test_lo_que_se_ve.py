@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, PngImagePlugin, features
 
 from imagenes import dibujo, exif, guardar, png, trozo_png
 from img2audio import base_de_datos as bd
-from img2audio.base_de_datos import ImagenInvalida, abrir_imagen
+from img2audio.comun import imagenes
+from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 from img2audio.integracion import ImagenAjena, recoger_avisos
 
 MIB = 2**20
@@ -133,7 +134,7 @@ def test_un_dibujo_blanco_se_ve(apuntar):
     contorno = figura('white')
     ImageDraw.Draw(contorno).ellipse((15, 15, 50, 50), outline='black', width=2)
     assert abrir(guardar(contorno, 'PNG'))[0, 0].min() == 255  # con su contorno ya se ve
-    papeles = [bd._papel(Image.open(d['archivo']).convert('RGBA')) for d in bd.cargar_dibujos()]
+    papeles = [imagenes._papel(Image.open(d['archivo']).convert('RGBA')) for d in imagenes.cargar_dibujos()]
     assert papeles.count('black') <= .01*len(papeles)
 
 
@@ -212,7 +213,7 @@ def test_los_avisos_son_de_todos_los_hilos():
 
     def abrir_muchas():
         while not sigue.is_set():
-            try: bd.abrir_imagen(PNG)
+            try: imagenes.abrir_imagen(PNG)
             except Exception as e: mal.append(e)
 
     hilos = [threading.Thread(target=abrir_muchas) for _ in range(4)]
@@ -230,7 +231,7 @@ def test_cada_hilo_con_sus_avisos():
     def oye():
         with warnings.catch_warnings(record=True) as avisos:
             warnings.simplefilter('always')
-            with bd._PILLOW.callado():
+            with imagenes._PILLOW.callado():
                 warnings.warn_explicit('aquí no', UserWarning, 'x.py', 1, module='PIL.Image')
                 en_otro = ('en otro', UserWarning, 'x.py', 1, 'PIL.Image')
                 hilo = threading.Thread(target=warnings.warn_explicit, args=en_otro)

@@ -11,9 +11,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from img2audio import embeddings, evaluacion, integracion, normas, oido, traductor
-from img2audio.embeddings import MINI
-from img2audio.integracion import Sonido, cargar_tuberia, generadores
+from img2audio import embeddings
+
+from img2audio.comun import sonidos
+from img2audio.taller import evaluacion
+from img2audio import integracion
+from img2audio import normas
+from img2audio.taller import oido
+from img2audio import traductor
+from img2audio.taller import comparacion
+from img2audio.comun.perfiles import MINI
+from img2audio.comun.sonidos import Sonido
+from img2audio.integracion import cargar_tuberia, generadores
 
 PAQUETE = Path(integracion.__file__).parent
 NUESTRO = re.compile('Se esperaba|Hace[n]? falta|Hay |No hay |Entre los|El sonido|La condición|El ruido inicial|Un espectrograma|Las covarianzas|dio valores que no son números|Uno de los sonidos|no tiene ningún embedding')
@@ -26,7 +35,7 @@ ONDA = (.1*np.random.default_rng(2).normal(size=40_000)).astype(np.float32)
 CLASES = ['a', 'b']*12
 RED = traductor.Traductor(8).eval()
 MEMORIA = traductor.con_memoria(RED, X, k=4)
-NUNCA = traductor.TraductorGenerativo(8).eval()
+NUNCA = comparacion.TraductorGenerativo(8).eval()
 momentos = lambda z: (z.mean(0), np.cov(z.T))
 REALES = {c: np.ones(3) for c in 'ab'}
 
@@ -63,19 +72,19 @@ CASOS = {
     'norma_l2': [vectores(normas.norma_l2, ancho=False, nulos=False, vacios=False)], 'normalizar_l2': [vectores(normas.normalizar_l2, ancho=False, vacios=False)], 'esta_normalizado': [vectores(normas.esta_normalizado, ancho=False, nulos=False)],
     'tabla_normas': [vectores(lambda x: normas.tabla_normas(dict(a=x)), ancho=False, nulos=False)], 'histogramas_normas': [vectores(lambda x: normas.histogramas_normas(dict(a=x)), ancho=False, nulos=False)],
     'comprobar_vectores': [vectores(lambda x: embeddings.comprobar_vectores(x, d=512))], 'brecha_modal': [vectores(lambda x: embeddings.brecha_modal(x, E)), vectores(lambda x: embeddings.brecha_modal(E, x))],
-    'onda_valida': [onda(embeddings.onda_valida)], 'ondas_validas': [ondas(embeddings.ondas_validas)], 'CodificadorCLAP.audio': [ondas(lambda o: CLAP().audio(o))],
+    'onda_valida': [onda(sonidos.onda_valida)], 'ondas_validas': [ondas(sonidos.ondas_validas)], 'CodificadorCLAP.audio': [ondas(lambda o: CLAP().audio(o))],
     'Traductor.forward': [vectores(RED)], 'Traductor.recordar': [vectores(MEMORIA.recordar), vectores(RED.recordar)], 'Traductor.margen': [vectores(MEMORIA.margen), vectores(RED.margen)], 'Traductor.ajenas': [vectores(MEMORIA.ajenas)],
-    'perdida_coseno': [formas(lambda x: traductor.perdida_coseno(x, E)), formas(lambda x: traductor.perdida_coseno(E, x))], 'perdida_emc': [formas(lambda x: traductor.perdida_emc(x, E)), formas(lambda x: traductor.perdida_emc(E, x))],
+    'perdida_coseno': [formas(lambda x: traductor.perdida_coseno(x, E)), formas(lambda x: traductor.perdida_coseno(E, x))], 'perdida_ecm': [formas(lambda x: traductor.perdida_ecm(x, E)), formas(lambda x: traductor.perdida_ecm(E, x))],
     'perdida_contrastiva': [formas(lambda x: traductor.perdida_contrastiva(x, E)), formas(lambda x: traductor.perdida_contrastiva(E, x))],
     'entrenar_traductor': [vectores(lambda x: traductor.entrenar_traductor(x, E, oculta=8, epocas=1, progreso=False)), vectores(lambda x: traductor.entrenar_traductor(E, x, oculta=8, epocas=1, progreso=False)),
                            vectores(lambda x: traductor.entrenar_traductor(X, E, oculta=8, epocas=1, progreso=False, validacion=(x, E))), vectores(lambda x: traductor.entrenar_traductor(X, E, oculta=8, epocas=1, progreso=False, validacion=(X, x)))],
-    'Prueba': [vectores(lambda x: traductor.Prueba(x, E, torch.eye(24, dtype=bool)), ancho=False), vectores(lambda x: traductor.Prueba(X, x, torch.eye(24, dtype=bool)), ancho=False)],
-    'sin_red': [vectores(lambda x: traductor.sin_red(x, E)), vectores(lambda x: traductor.sin_red(E, x))], 'con_centro': [vectores(lambda x: traductor.con_centro(RED, x))],
+    'Prueba': [vectores(lambda x: comparacion.Prueba(x, E, torch.eye(24, dtype=bool)), ancho=False), vectores(lambda x: comparacion.Prueba(X, x, torch.eye(24, dtype=bool)), ancho=False)],
+    'sin_red': [vectores(lambda x: comparacion.sin_red(x, E)), vectores(lambda x: comparacion.sin_red(E, x))], 'con_centro': [vectores(lambda x: comparacion.con_centro(RED, x))],
     'racimos': [vectores(lambda x: traductor.racimos(x, 4), ancho=False)], 'con_memoria': [vectores(lambda x: traductor.con_memoria(RED, x, k=4)), vectores(lambda x: traductor.con_memoria(RED, X, k=4, otros=x), nada=False), vectores(lambda x: traductor.con_memoria(RED, X, k=4, imagenes=x), nada=False)],
-    'entrenar_generativo': [vectores(lambda x: traductor.entrenar_generativo(x, E, pasos=1, oculta=8)), vectores(lambda x: traductor.entrenar_generativo(E, x, pasos=1, oculta=8))],
-    'proponer': [vectores(lambda x: traductor.proponer(NUNCA, x, pasos=1))],
+    'entrenar_generativo': [vectores(lambda x: comparacion.entrenar_generativo(x, E, pasos=1, oculta=8)), vectores(lambda x: comparacion.entrenar_generativo(E, x, pasos=1, oculta=8))],
+    'proponer': [vectores(lambda x: comparacion.proponer(NUNCA, x, pasos=1))],
     'vecinas': [vectores(lambda x: traductor.vecinas(E[0], CLASES, x)), (lambda x: traductor.vecinas(x, CLASES, E), E[0], dict(nan=E[0]*math.nan, inf=E[0]/0, nulo=E[0]*0, estrecho=E[0][:9], matriz=E, enteros=E[0].long(), lista=E[0].tolist(), nada=None))],
-    'medir_brecha': [vectores(lambda x: traductor.medir_brecha((X, E, (X, E)), x, {}, (0.,), semillas=(0,), ejemplos=24))],
+    'medir_brecha': [vectores(lambda x: comparacion.medir_brecha((X, E, (X, E)), x, {}, (0.,), semillas=(0,), ejemplos=24))],
     'slerp': [vectores(lambda x: integracion.slerp(x, E, .5)), vectores(lambda x: integracion.slerp(E, x, .5))],
     'con_ruido': [(lambda a: integracion.con_ruido(E, X, torch.tensor(a)), .5, dict(nan=math.nan, negativo=-.1, pasa=1.1)), (lambda x: integracion.con_ruido(E, x, torch.tensor(.5)), X, dict(estrecho=X[:, :9], suelto=X[0]))],
     'Sonido': [onda(Sonido)], 'parecido_clap': [vectores(lambda x: integracion.parecido_clap([Sonido(ONDA)]*24, x), ancho=False)],
@@ -87,7 +96,7 @@ CASOS = {
     'Vigilante.entrenar': [ondas(lambda o: evaluacion.crear_vigilantes()[0].entrenar(o, ['a', 'b', 'a', 'b']))],
     'Vigilante.oye': [ondas(lambda o: VIGILANTE().oye(o))],
     'Espacio': [puntos(lambda x: evaluacion.Espacio.ajustar(x, 2), ancho=False), puntos(lambda x: evaluacion.Espacio.ajustar(Z, 2)(x))],
-    'autocorrelacion_onda': [onda(oido.autocorrelacion_onda)], 'nivel_db': [onda(integracion.nivel_db)],
+    'autocorrelacion_onda': [onda(oido.autocorrelacion_onda)], 'nivel_db': [onda(sonidos.nivel_db)],
     'hueco_mas_largo': [onda(oido.hueco_mas_largo)], 'osciladores': [vectores(lambda x: oido.osciladores(x, 1), MEL[:40], nulos=False)],
     'intervalo': [(lambda x: evaluacion.intervalo(x, n=9), Z[:, 0], dict(nan=Z[:, 0]*np.nan, inf=np.append(Z[:, 0], np.inf), vacio=[], nada=None, suelto=3.))], 'frechet': [puntos(lambda x: evaluacion.frechet(x, Z)), puntos(lambda x: evaluacion.frechet(Z, x))],
     'frechet_gaussianas': [(lambda m: evaluacion.frechet_gaussianas(*m, *momentos(Z)), momentos(Z), dict(nan=(Z[0]*np.nan, np.eye(6)), inf=(Z[0], np.full((6, 6), np.inf)), estrecha=(Z[0], np.eye(5)), otra=(Z[0, :5], np.eye(5)), alargada=(Z[0], np.ones((9, 6)))))],
@@ -159,7 +168,7 @@ def test_estan_todas(apuntar):
 
 def test_columna_de_embeddings_mal_hecha(apuntar):
     for columna in ([], [E[0], E[1][:9]]):
-        with pytest.raises(ValueError, match='misma forma'): traductor.apilar(pd.Series(columna, dtype=object))
+        with pytest.raises(ValueError, match='misma forma'): comparacion.apilar(pd.Series(columna, dtype=object))
         apuntar()
 
 

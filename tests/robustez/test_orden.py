@@ -46,7 +46,7 @@ def test_argumentos_al_azar(semilla, tmp_path, monkeypatch, apuntar):
         monkeypatch.setattr(sys, 'argv', ['img2audio', *(args := argumentos(azar))])
         monkeypatch.setattr(sys, 'stderr', error := io.TextIOWrapper(io.BytesIO(), encoding='utf-8', errors='backslashreplace'))  # como el de verdad
         monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(b'no soy una imagen')))  # la de «-»
-        try: runpy.run_module('img2audio.orden', run_name='__main__', alter_sys=True); estado = 0
+        try: runpy.run_module('img2audio.puertas.orden', run_name='__main__', alter_sys=True); estado = 0
         except SystemExit as e: estado = e.code or 0
         except Exception as e: pytest.fail(f'{args}: {type(e).__name__}: {e}')
         error.flush()

@@ -31,7 +31,7 @@ def ocupa():
 
 # Muchas seguidas
 import tempfile, warnings
-from img2audio.base_de_datos import ImagenInvalida
+from img2audio.comun.imagenes import ImagenInvalida
 from img2audio.integracion import lamina, sonorizar
 veces, caliente = int(sys.argv[1]), int(sys.argv[2])
 warnings.simplefilter('ignore')
@@ -51,7 +51,7 @@ seguidas = medidas | dict(segundos=round(time.monotonic() - inicio))
 
 # Muchos a la vez
 import numpy as np
-from img2audio.aplicacion import Aplicacion
+from img2audio.puertas.aplicacion import Aplicacion
 segundos, usuarios = int(sys.argv[3]), int(sys.argv[4])
 pedido = lambda u, vez: dict(segundos=1 + u % 3, pasos=2, semilla=100*u + vez % 3)
 debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras for u in range(usuarios) for v in range(3)}

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from img2audio import base_de_datos as bd
-from img2audio.base_de_datos import SonidoInvalido, leer_audio
+
+from img2audio.comun import sonidos
+from img2audio.comun.sonidos import SonidoInvalido, leer_audio
 
 TONO = (np.sin(np.arange(40_000)*.05)*np.linspace(.1, .6, 40_000)).astype(np.float32)  # más largo que un bloque de cualquier códec
 DOCUMENTADO = re.compile('«.*» (no se puede leer|no es un sonido|está cortado|trae muestras sin sentido|no es un archivo|pesa más)|Se esperaba|No hay permiso', re.DOTALL)
@@ -143,7 +145,7 @@ def test_mp3_con_portada_y_sin_indice(tmp_path, apuntar):
 
 def test_rutas(tmp_path, apuntar):
     os.mkfifo(tmp_path/'tubería.wav')
-    with open(tmp_path/'enorme.wav', 'wb') as f: f.truncate(bd.MAX_BYTES_SONIDO + 1)
+    with open(tmp_path/'enorme.wav', 'wb') as f: f.truncate(sonidos.MAX_BYTES_SONIDO + 1)
     for ruta, dice in ((tmp_path/'nada.wav', 'No existe el archivo'), (tmp_path, 'carpeta'), (tmp_path/'tubería.wav', 'no es un archivo'), (tmp_path/'enorme.wav', 'pesa más de 128 MiB'), ('a\0b.wav', 'No existe'), ('ñ'*5000, 'No existe'),
                        (None, 'llegó NoneType'), (3, 'llegó int')):
         with pytest.raises((SonidoInvalido, FileNotFoundError), match=dice): leer_audio(ruta)
