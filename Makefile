@@ -49,6 +49,11 @@ test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
 	$(PRUEBAS) $(BIN)/python -m pytest tests/ -n 3 --dist loadfile --no-loadscope-reorder
 
+.PHONY: prueba
+
+prueba: $(LISTO) ## prueba un cuaderno solo: make prueba CUADERNO=03_traductor
+	$(PRUEBAS) $(BIN)/nbdev_test --path "nbs/$(CUADERNO).ipynb" --n_workers 1 --do_print
+
 .PHONY: entorno-originales test-originales
 
 # laion_clap y audioldm no caben en .venv (piden numpy 1): tienen su entorno, y make test no lo necesita

@@ -204,7 +204,7 @@ def condicion(self: TuberiaImg2Audio,
 def _es_nuestro(aviso: warnings.WarningMessage) -> bool:
     "¿Lo da el proyecto, y es para quien lo usa?"
     if issubclass(aviso.category, (ImagenAjena, TextoAjeno)): return True
-    return aviso.category is UserWarning and Path(aviso.filename) == PAQUETE/"base_de_datos.py"
+    return aviso.category is UserWarning and PAQUETE in Path(aviso.filename).parents
 
 @contextlib.contextmanager
 def recoger_avisos():

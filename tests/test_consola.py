@@ -15,7 +15,7 @@ import soundfile
 from safetensors.torch import load_file, save_file
 
 from img2audio import __version__
-from img2audio.puertas import aplicacion
+from img2audio.puertas import aplicacion, atender
 from img2audio import integracion
 from img2audio.comun.imagenes import abrir_imagen
 from img2audio.comun.sistema import ErrorDeUso
@@ -257,7 +257,7 @@ def test_un_lote_con_otro_traductor_no_es_el_mismo(fotos, tmp_path):
 def test_lo_que_no_se_esperaba_se_dice(error, estado, dice, monkeypatch, capsys):
     "Un error nuestro no se cuenta como de quien lo usa: otro estado, una línea, y cómo ver la traza."
     def falla(**_): raise error
-    monkeypatch.setattr(integracion, 'atender', falla)
+    monkeypatch.setattr(atender, 'atender', falla)
     monkeypatch.setattr(sys, 'argv', ['img2audio', '🐓'])
     for traza in ('', '1'):
         monkeypatch.setenv('IMG2AUDIO_TRAZA', traza)

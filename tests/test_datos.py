@@ -13,7 +13,7 @@ from PIL import Image
 
 from img2audio import base_de_datos as bd
 
-from img2audio.comun import imagenes
+from img2audio.comun import imagenes as img
 
 from img2audio.comun import sistema
 
@@ -83,7 +83,7 @@ def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
     "AudioCaps, WIT y Conceptual Captions de archivos propios, por el mismo camino que los de `base`: reparto, embeddings y comparación."
     from img2audio import traductor as tr
     from img2audio.taller import comparacion
-    dibujos = [d["archivo"] for d in imagenes.cargar_dibujos("train")][:80]
+    dibujos = [d["archivo"] for d in img.cargar_dibujos("train")][:80]
     (tmp_path/"audiocaps").mkdir()
     for parte, n in dict(train=40, val=12, test=12).items():
         filas = "".join(f"{i},y,0,A {parte} sound number {i}\n" for i in range(n))

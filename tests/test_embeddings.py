@@ -19,14 +19,13 @@ def python(codigo: str, carpeta: Path, **entorno) -> subprocess.CompletedProcess
 # Una tabla que no viene de `base_mini` tal cual, sino de transformarla con funciones sueltas, y un corte en el segundo trozo
 CORTADA = '''
 from img2audio import embeddings
-from img2audio.comun import sistema
 from img2audio.base_de_datos import base_mini
-hechos, escribir = [], sistema._escribir
+hechos, escribir = [], embeddings._escribir
 def anunciar(tabla, archivo):
     escribir(tabla, archivo)
     hechos.append(archivo.name)
     if len(hechos) == {cortar}: import os; os._exit(9)
-sistema._escribir = anunciar
+embeddings._escribir = anunciar
 tabla = base_mini(40).filter(lambda c: len(c) < 3, input_columns='clases').map(lambda f: dict(caption=f['caption'].upper()))
 embeddings.extraer_embeddings(tabla, 'tabla.parquet', parte=20, progreso=False)
 print(*hechos)

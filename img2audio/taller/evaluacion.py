@@ -898,8 +898,8 @@ def r_en_k(
     suya: np.ndarray | None = None,  # de cada fila de `a`, cuál de `b` es su pareja
 ) -> dict:                     # `k -> (n,)`, acierto de cada fila
     "¿Está la pareja de cada fila entre las k más cercanas de todas? Un empate no es un acierto."
+    comprobar_vectores(a, b, parejas=suya is None)
     suya = torch.arange(len(a)) if suya is None else torch.as_tensor(suya)
-    comprobar_vectores(a, b, parejas=len(suya) == len(b))
     parecido = torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T
     puesto = (parecido >= parecido.gather(1, suya[:, None]) - 1e-6).sum(1) - 1  # ella misma no cuenta
     return {k: (puesto < k).numpy() for k in ks}

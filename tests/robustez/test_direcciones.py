@@ -14,7 +14,6 @@ import zlib
 import numpy as np
 import pytest
 from imagenes import dibujo, guardar
-from img2audio import base_de_datos as bd
 from img2audio.comun import imagenes
 from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 from servidor import Malo, respuesta
@@ -26,7 +25,7 @@ PIXELES = np.asarray(dibujo())
 @pytest.fixture
 def malo(monkeypatch):
     "El servidor, con un tope de 1 MiB; al acabar no quedan hilos."
-    monkeypatch.setattr(bd, 'MAX_BYTES', MIB)
+    monkeypatch.setattr(imagenes, 'MAX_BYTES', MIB)
     hilos = threading.active_count()
     m = Malo()
     m.rutas['/buena.png'] = lambda c: c.sendall(respuesta(PNG))
@@ -38,7 +37,7 @@ def malo(monkeypatch):
 
 
 @pytest.fixture
-def con_prisa(monkeypatch): monkeypatch.setattr(bd, 'ESPERA', PLAZO)
+def con_prisa(monkeypatch): monkeypatch.setattr(imagenes, 'ESPERA', PLAZO)
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def nombres(monkeypatch) -> dict:
 def esta_maquina_es_internet(monkeypatch):
     "Para ver qué se hace tras una redirección: 127.0.0.1 pasa por dirección pública, y ninguna otra de las que no lo son."
     de_verdad = imagenes._es_publica
-    monkeypatch.setattr(bd, '_es_publica', lambda ip: ip == '127.0.0.1' or de_verdad(ip))
+    monkeypatch.setattr(imagenes, '_es_publica', lambda ip: ip == '127.0.0.1' or de_verdad(ip))
 
 
 def falla(url: str, dice: str, **opciones) -> None:

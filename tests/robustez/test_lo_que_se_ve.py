@@ -11,7 +11,6 @@ import pytest
 from PIL import Image, ImageDraw, PngImagePlugin, features
 
 from imagenes import dibujo, exif, guardar, png, trozo_png
-from img2audio import base_de_datos as bd
 from img2audio.comun import imagenes
 from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 from img2audio.integracion import ImagenAjena, recoger_avisos
@@ -300,7 +299,7 @@ def test_avif(monkeypatch):
     datos = guardar(dibujo('RGB', (128, 96)), 'AVIF', quality=100)
     assert np.abs(abrir(datos).astype(int) - np.asarray(dibujo('RGB', (128, 96)))).mean() < 12
     with pytest.raises(ImagenInvalida, match='demasiados píxeles'), monkeypatch.context() as m:
-        m.setattr(bd, 'MAX_PIXELES', 1000)
+        m.setattr(imagenes, 'MAX_PIXELES', 1000)
         abrir_imagen(datos)
     monkeypatch.setattr(features, 'check', lambda _: False)
     with pytest.raises(ImagenInvalida, match='es AVIF.*pip install -U pillow'): abrir_imagen(datos)

@@ -113,6 +113,7 @@ CASOS = {
 }
 # Reciben números, y no están arriba
 EXENTAS = {
+    'ensuciar': 'la llaman bucles de entrenamiento, que miran lo que entra',
     'TraductorGenerativo': 'la usa por dentro `proponer`, que comprueba', 'crear_bases': 'los toma de `embeber`, y los apila `apilar`', 'submuestra': 'un generador de azar', 'fila': 'una cifra: NaN quiere decir que no la hay',
     'fila_aciertos': 'aciertos, que pasan por `intervalo_wilson`', 'comparar': 'los pasa a `entrenar_traductor`', 'filas_nube': 'los pasa a `razon_frechet`, `diversidad` y `copias`', 'Referencia': 'la escribe `crear_referencia` y la lee `cargar_referencia`',
     'sintetizar': 'la llaman `reconstruir` y `medir_vocoder`, que comprueban'}
@@ -147,7 +148,7 @@ def test_lo_malo_se_dice(nombre, apuntar):
         for daño, malo in daños.items():
             with pytest.raises((TypeError, ValueError, FloatingPointError)) as e: f(malo)
             de, dice = Path(e.traceback[-1].path), str(e.value)
-            assert de.parent == PAQUETE and NUESTRO.search(dice), f'{nombre}, {daño}: lo dice {de.name}, y dice «{dice}»'
+            assert PAQUETE in de.parents and NUESTRO.search(dice), f'{nombre}, {daño}: lo dice {de.name}, y dice «{dice}»'
             apuntar()
 
 
@@ -155,7 +156,7 @@ def test_estan_todas(apuntar):
     "Recorre lo público: lo que reciba tensores o matrices tiene sus casos, o una razón para no tenerlos."
     pide = lambda f: any(re.search('Tensor|ndarray', str(p.annotation)) for p in inspect.signature(f).parameters.values())
     faltan = []
-    for modulo in (normas, traductor, integracion, evaluacion, embeddings, oido):
+    for modulo in (normas, traductor, integracion, evaluacion, embeddings, oido, sonidos, comparacion):
         for nombre in modulo.__all__:
             f = getattr(modulo, nombre)
             if not callable(f) or f.__module__ != modulo.__name__: continue
