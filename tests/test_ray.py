@@ -25,7 +25,6 @@ DIRIGE = '''
 import json, os, sys, time
 from pathlib import Path
 import ray
-from img2audio import escala
 from img2audio.puertas import escala
 
 señales = sys.argv[5]

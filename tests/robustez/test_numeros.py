@@ -113,6 +113,7 @@ CASOS = {
 }
 # Reciben números, y no están arriba
 EXENTAS = {
+    'log_mel': 'va dentro de los bucles de entrenamiento, y solo mira cuánto dura la onda',
     'ensuciar': 'la llaman bucles de entrenamiento, que miran lo que entra',
     'TraductorGenerativo': 'la usa por dentro `proponer`, que comprueba', 'crear_bases': 'los toma de `embeber`, y los apila `apilar`', 'submuestra': 'un generador de azar', 'fila': 'una cifra: NaN quiere decir que no la hay',
     'fila_aciertos': 'aciertos, que pasan por `intervalo_wilson`', 'comparar': 'los pasa a `entrenar_traductor`', 'filas_nube': 'los pasa a `razon_frechet`, `diversidad` y `copias`', 'Referencia': 'la escribe `crear_referencia` y la lee `cargar_referencia`',
