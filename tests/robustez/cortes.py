@@ -44,7 +44,8 @@ SIN_EMPEZAR = 99  # se interrumpió antes de entrar en `img2audio`, y no cuenta
 def orden(modulo, *args: str) -> None:
     "Lo que hace una orden de la terminal, sin volver a importarlo todo."
     sys.argv = [modulo.__name__, *args]
-    exec(compile('principal()', __file__, 'exec'), dict(__name__='__main__', __file__=__file__, principal=modulo.principal))  # las órdenes de fastcore solo leen los argumentos si las llama un programa
+    principal = next(f for n, f in vars(modulo).items() if n.startswith('principal'))
+    exec(compile('principal()', __file__, 'exec'), dict(__name__='__main__', __file__=__file__, principal=principal))  # las órdenes de fastcore solo leen los argumentos si las llama un programa
 
 
 def extraccion(perfil: str) -> None:
