@@ -21,7 +21,14 @@ Los estilos `trazo` y `pintado` los dibuja Pillow aquí mismo; los demás salen 
     pip install cairosvg pillow fastcore
     python herramientas/dibujos.py DIR/node_modules/@iconify-json
 """
-import csv, io, json, math, random, shutil, statistics, zlib
+import csv
+import io
+import json
+import math
+import random
+import shutil
+import statistics
+import zlib
 from pathlib import Path
 
 import cairosvg

@@ -26,7 +26,7 @@ from transformers import (AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelW
 
 from .base_de_datos import base_mini
 from .comun.imagenes import AVISOS, abrir_imagen, sin_avisos
-from .comun.perfiles import Perfil, carga_en_claro, cargar_perfil
+from .comun.perfiles import OYE_OTRO, Perfil, carga_en_claro, cargar_perfil
 from .comun.sistema import ErrorDeUso, GUIA, PAQUETE, PASOS, PLANIFICADOR
 from .comun.sonidos import NIVEL, Sonido, log_mel, nivelar
 from .comun.vocoder import VocoderRuido
@@ -459,8 +459,11 @@ def generadores(
 # %% ../nbs/04_integracion.ipynb #c0e1a061
 @lru_cache(maxsize=2)
 def _oido(p: Perfil) -> CodificadorCLAP:
-    "El CLAP entero de un perfil, con su codificador de audio; se carga la primera vez que hace falta."
-    return CodificadorCLAP(p)
+    "El CLAP entero de un perfil, con su codificador de audio; se carga la primera vez que hace falta. Lanza `ErrorDeUso` si sus dos torres no casan."
+    oido = CodificadorCLAP(p)
+    if not getattr(oido.modelo.config, OYE_OTRO, False): return oido
+    raise ErrorDeUso(f"El CLAP del perfil «{p.nombre}» lee como su AudioLDM, pero oye como otro: no sirve para elegir el mejor de varios "
+                     "(--elegir) ni para partir de cómo suena algo. Dele uno entero que case, con Perfil(clap=…).")
 
 def condicion_sonido(
     sonidos: list[Sonido],
@@ -497,6 +500,7 @@ def preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, ele
     "La tubería, y una función que lleva condiciones `(m, 512)` a `m` sonidos (o listas, si se pide `num_audios`). Lanza `ValueError` si algo de lo pedido no vale."
     if num_audios is not None and not 1 <= num_audios or 1 < elegir_mejor_de < (num_audios or 1): raise ErrorDeUso(f"num_audios debe ser al menos 1 y no pasar de elegir_mejor_de; se pidieron {num_audios}, los mejores de {elegir_mejor_de}.")
     if "output_type" in opciones: raise ErrorDeUso('Los latentes se le piden a la tubería: cargar_tuberia(perfil)(imagen, output_type="latent").')
+    if elegir_mejor_de > 1: _oido(cargar_perfil(perfil))  # si no puede elegir, que lo diga antes de generar
     tuberia, cuantos, generator = cargar_tuberia(perfil, dispositivo, dtype), max(num_audios or 1, elegir_mejor_de), opciones.pop("generator", None)
     opciones |= dict(segundos=segundos, pasos=PASOS if pasos is None else pasos, guia=GUIA if guia is None else guia)
     inspect.signature(tuberia.__call__).bind(**opciones)  # una opción que no existe, mejor antes que después

@@ -203,7 +203,7 @@ def test_cada_uno_en_su_revision(taller, hub, hecho):
 
 
 def test_se_avisa_de_lo_que_se_descarga(hecho):
-    assert f'Se descargan, una sola vez, en ' in hecho['salida'] and f'{CLIP} (0.61 GB), {CLAP} (0.62 GB), {AUDIOLDM} (1.69 GB)' in hecho['salida']
+    assert 'Se descargan, una sola vez, en ' in hecho['salida'] and f'{CLIP} (0.61 GB), {CLAP} (0.62 GB), {AUDIOLDM} (1.69 GB)' in hecho['salida']
     assert '%|' in hecho['error']  # con barras
 
 

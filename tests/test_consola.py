@@ -14,14 +14,13 @@ import pytest
 import soundfile
 from safetensors.torch import load_file, save_file
 
-from img2audio import __version__
-from img2audio.puertas import aplicacion, atender
-from img2audio import integracion
+from img2audio import __version__, integracion
 from img2audio.comun.imagenes import abrir_imagen
-from img2audio.comun.sistema import ErrorDeUso
 from img2audio.comun.perfiles import MINI, PIEZAS, huella_perfil
+from img2audio.comun.sistema import ErrorDeUso
 from img2audio.comun.sonidos import Sonido
 from img2audio.integracion import TuberiaImg2Audio, cargar_tuberia, sonorizar
+from img2audio.puertas import aplicacion, atender
 from img2audio.puertas.atender import comprobar_salida, ejecutar, ejecutar_lote, imagenes_de
 from img2audio.puertas.orden import principal
 

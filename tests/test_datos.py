@@ -12,12 +12,8 @@ import soundfile
 from PIL import Image
 
 from img2audio import base_de_datos as bd
-
 from img2audio.comun import imagenes as img
-
-from img2audio.comun import sistema
-
-from img2audio.comun import sonidos
+from img2audio.comun import sistema, sonidos
 
 
 @pytest.fixture
@@ -81,7 +77,6 @@ def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
 
 def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
     "AudioCaps, WIT y Conceptual Captions de archivos propios, por el mismo camino que los de `base`: reparto, embeddings y comparación."
-    from img2audio import traductor as tr
     from img2audio.taller import comparacion
     dibujos = [d["archivo"] for d in img.cargar_dibujos("train")][:80]
     (tmp_path/"audiocaps").mkdir()

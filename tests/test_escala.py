@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from img2audio.puertas import escala
 from img2audio.base_de_datos import TablaInvalida, cargar_imagenes
 from img2audio.comun.imagenes import abrir_imagen, es_del_sistema
 from img2audio.comun.sistema import al_lado, de_una_vez, por_turno
+from img2audio.puertas import escala
 from img2audio.puertas.escala import Extractor, abrir_extraccion, abrir_tabla, extraer_a_escala, leer_trozo, trozos
 
 
@@ -210,8 +210,8 @@ def test_otro_clap_no_es_lo_mismo(tmp_path):
     from safetensors.torch import load_file, save_file
 
     from img2audio.base_de_datos import base_mini
-    from img2audio.comun.sistema import ErrorDeUso
     from img2audio.comun.perfiles import MINI, Perfil, cargar_perfil
+    from img2audio.comun.sistema import ErrorDeUso
     shutil.copytree(MINI/'clap', tmp_path/'clap')
     pesos = load_file(tmp_path/'clap'/'model.safetensors')
     pesos['text_projection.linear2.weight'] = pesos['text_projection.linear2.weight'].flip(0)

@@ -15,9 +15,8 @@ import soundfile
 import torch
 
 from img2audio.comun.imagenes import abrir_imagen
-from img2audio.comun.sonidos import FRECUENCIA
 from img2audio.comun.perfiles import PERFILES, Perfil
-from img2audio.comun.sonidos import FORMATOS, FRECUENCIAS_MP3, Sonido
+from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido
 from img2audio.integracion import TuberiaImg2Audio, cargar_tuberia, generadores, recoger_avisos, sonorizar
 from img2audio.puertas.atender import sonorizar_lote
 

@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from img2audio.taller import oido
 from img2audio.comun.sonidos import FRECUENCIA
+from img2audio.taller import oido
 
 
 @pytest.fixture(autouse=True)

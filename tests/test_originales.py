@@ -12,12 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from img2audio.puertas import originales as org
-
-from img2audio.comun import imagenes
 from img2audio.comun.perfiles import PERFILES
 from img2audio.comun.sistema import ErrorDeUso
 from img2audio.embeddings import CodificadorCLAP
+from img2audio.puertas import originales as org
 
 RAIZ = Path(__file__).resolve().parents[1]
 GUION = RAIZ/'herramientas'/'entorno_originales.sh'
@@ -28,7 +26,7 @@ FRASES = ['un perro ladra', 'cae la lluvia', 'el mar, de noche, muy lejos', '']
 
 def test_el_modulo_se_lee_en_los_dos_entornos():
     "Arriba del todo solo se importa lo que hay en los dos."
-    arriba = ast.parse((RAIZ/'img2audio'/'originales.py').read_text(encoding='utf-8')).body
+    arriba = ast.parse((RAIZ/'img2audio'/'puertas'/'originales.py').read_text(encoding='utf-8')).body
     modulos = {a.name for i in arriba if isinstance(i, ast.Import) for a in i.names} | {i.module for i in arriba if isinstance(i, ast.ImportFrom)}
     assert {m.split('.')[0] for m in modulos} - set(sys.stdlib_module_names) == {'numpy', 'torch', 'safetensors'}
 
@@ -44,8 +42,8 @@ def test_requisitos_fijos():
 def test_la_costura_en_este_entorno(monkeypatch):
     "Otro proceso lee el módulo, cumple la orden y devuelve el resultado; y si no puede, se dice qué dijo."
     monkeypatch.setenv(org.VARIABLE, sys.executable)
-    assert imagenes._pedir('versiones', dict(paquetes=['numpy'])).tolist() == [f'numpy {np.__version__}']
-    with pytest.raises(ChildProcessError, match='paquete-que-no-existe.*entorno_originales.sh'): imagenes._pedir('versiones', dict(paquetes=['paquete-que-no-existe']))
+    assert org._pedir('versiones', dict(paquetes=['numpy'])).tolist() == [f'numpy {np.__version__}']
+    with pytest.raises(ChildProcessError, match='paquete-que-no-existe.*entorno_originales.sh'): org._pedir('versiones', dict(paquetes=['paquete-que-no-existe']))
 
 
 def test_sin_entorno(monkeypatch, tmp_path):
@@ -199,6 +197,7 @@ def test_la_orden_con_el_motor(aqui, tmp_path, monkeypatch, capsys):
 def test_los_dos_programas_dan_la_misma_onda(aqui, audioldm, ckpt, tmp_path):
     "El archivo original en `audioldm`, y convertido en nuestra tubería; con guía, y sin ruido por el camino."
     from diffusers import DDIMScheduler
+
     from img2audio.integracion import cargar_tuberia
     clap = org.guardar_clap(org.clap_de_audioldm(ckpt), tmp_path/'clap', str(aqui/'roberta'))
     tuberia = cargar_tuberia(replace(PERFILES['mini'], nombre='original', clap=str(clap), audioldm=str(org.guardar_audioldm(ckpt, tmp_path/'audioldm'))))

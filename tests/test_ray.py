@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip('ray', reason="Falta Ray: pip install -c constraints.txt -e '.[escala]'")
 
 from img2audio.base_de_datos import base_mini
-from img2audio.puertas.escala import Extractor, abrir_extraccion, extraer_a_escala, trozos
+from img2audio.puertas.escala import abrir_extraccion, extraer_a_escala
 
 N, DE_CADA = 120, 10
 ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_DEDUP_LOGS': '0', 'RAY_worker_niceness': '0'}

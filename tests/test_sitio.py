@@ -200,7 +200,8 @@ def test_ejecutar(tmp_path):
     "De lo que sale al ejecutar un cuaderno se guarda lo que sirve sin núcleo, y de la misma manera cada vez."
     import nbformat
     sys.path.insert(0, str(RAIZ/'herramientas'))
-    from ejecutar import WIDGET, ejecutar as correr
+    from ejecutar import WIDGET
+    from ejecutar import ejecutar as correr
     codigo = f'import sys\nprint("hola")\nprint("aviso", file=sys.stderr)\ndisplay({{"{WIDGET}": {{"model_id": "x"}}}}, raw=True)\n1 + 1'
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(codigo)], metadata={'widgets': {}}), tmp_path/'a.ipynb')
     correr(tmp_path/'a.ipynb')

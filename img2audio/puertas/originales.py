@@ -20,15 +20,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..comun.perfiles import cargar_perfil
-from ..comun.sistema import PAQUETE
-from ..comun.sonidos import Sonido, ondas_validas
-from ..embeddings import CodificadorCLIP, textos_validos
-from ..traductor import Traductor
-
 # %% ../../nbs/puertas/originales.ipynb #b35f4dae
-try: from img2audio.comun.sistema import ErrorDeUso
-except ImportError: ErrorDeUso = ValueError  # en el entorno de los paquetes originales no está img2audio
+try:  # en el entorno de los paquetes originales no está img2audio: allí se lee este archivo suelto, y solo se le pide lo que no lo usa
+    from img2audio.comun.perfiles import cargar_perfil
+    from img2audio.comun.sonidos import Sonido, ondas_validas
+    from img2audio.embeddings import CodificadorCLIP, textos_validos
+    from img2audio.traductor import Traductor
+    from img2audio.comun.sistema import ErrorDeUso, PAQUETE
+except ImportError: ErrorDeUso = ValueError
 
 # %% ../../nbs/puertas/originales.ipynb #f325c62b
 def _admitidos() -> list:

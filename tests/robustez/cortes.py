@@ -26,14 +26,13 @@ from safetensors.torch import load_file
 from tqdm import tqdm
 
 from img2audio import embeddings
-from img2audio.puertas import escala
-from img2audio.taller import miniatura
-from img2audio.puertas import orden as orden_img2audio
-from img2audio.puertas import base
 from img2audio.base_de_datos import base_mini
 from img2audio.comun.imagenes import abrir_imagen
-from img2audio.comun.sistema import errores_en_claro
 from img2audio.comun.perfiles import Perfil, cargar_perfil
+from img2audio.comun.sistema import errores_en_claro
+from img2audio.puertas import base, escala
+from img2audio.puertas import orden as orden_img2audio
+from img2audio.taller import miniatura
 from img2audio.traductor import Traductor
 
 MUERTES = int(os.environ.get('MUERTES', 20))  # de cada trabajo

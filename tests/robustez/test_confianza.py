@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from img2audio.taller.imitacion import crear_aleatorio
 from img2audio.comun.perfiles import Perfil, cargar_perfil
 from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
 from img2audio.integracion import _cargar, cargar_tuberia
 from img2audio.puertas.originales import leer_pesos
+from img2audio.taller.imitacion import crear_aleatorio
 
 RAIZ = Path(__file__).resolve().parents[2]
 MODULOS = sorted([*(RAIZ/'img2audio').glob('*.py'), *(RAIZ/'herramientas').glob('*.py')])

@@ -14,9 +14,10 @@ import zlib
 import numpy as np
 import pytest
 from imagenes import dibujo, guardar
+from servidor import Malo, respuesta
+
 from img2audio.comun import imagenes
 from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
-from servidor import Malo, respuesta
 
 PNG, PLAZO, MIB = guardar(dibujo(), 'PNG'), .8, 2**20
 PIXELES = np.asarray(dibujo())

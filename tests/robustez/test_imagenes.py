@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from imagenes import bmp, dibujo, estropear, exif, guardar, jpeg_de_barridos, png, sanas, tiff, trozo_png
 from PIL import Image
 
-from imagenes import bmp, dibujo, estropear, exif, guardar, jpeg_de_barridos, png, sanas, tiff, trozo_png
 from img2audio import base_de_datos as bd
 from img2audio.comun import imagenes
 from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen

@@ -1,6 +1,5 @@
 "Lo que vería una persona es lo que ve el modelo: los adornos de un archivo no son la imagen."
 import builtins
-import io
 import struct
 import threading
 import warnings
@@ -8,9 +7,9 @@ import zlib
 
 import numpy as np
 import pytest
+from imagenes import dibujo, exif, guardar, png, trozo_png
 from PIL import Image, ImageDraw, PngImagePlugin, features
 
-from imagenes import dibujo, exif, guardar, png, trozo_png
 from img2audio.comun import imagenes
 from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
 from img2audio.integracion import ImagenAjena, recoger_avisos

@@ -11,18 +11,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from img2audio import embeddings
-
+from img2audio import embeddings, integracion, normas, traductor
 from img2audio.comun import sonidos
-from img2audio.taller import evaluacion
-from img2audio import integracion
-from img2audio import normas
-from img2audio.taller import oido
-from img2audio import traductor
-from img2audio.taller import comparacion
 from img2audio.comun.perfiles import MINI
 from img2audio.comun.sonidos import Sonido
 from img2audio.integracion import cargar_tuberia, generadores
+from img2audio.taller import comparacion, evaluacion, oido
 
 PAQUETE = Path(integracion.__file__).parent
 NUESTRO = re.compile('Se esperaba|Hace[n]? falta|Hay |No hay |Entre los|El sonido|La condición|El ruido inicial|Un espectrograma|Las covarianzas|dio valores que no son números|Uno de los sonidos|no tiene ningún embedding')

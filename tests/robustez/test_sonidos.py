@@ -13,8 +13,6 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from img2audio import base_de_datos as bd
-
 from img2audio.comun import sonidos
 from img2audio.comun.sonidos import SonidoInvalido, leer_audio
 

@@ -5,6 +5,7 @@ import random
 import warnings
 
 import pytest
+
 from img2audio.base_de_datos import TablaInvalida, cargar_audiocaps, cargar_conceptual, cargar_descripciones, leer_tabla
 
 BUENA = 'id,caption\n1,Un perro ladra\n2,"Llueve, y mucho"\n3,"Dijo ""hola"""\n4,Canta un gallo\n'
