@@ -219,7 +219,6 @@ def fila_dieciocho(a: SimpleNamespace) -> list[dict]:
 def de_audioldm(tuberia: TuberiaImg2Audio):
     "La tubería de diffusers, con las mismas piezas."
     from diffusers import AudioLDMPipeline, DDIMScheduler
-    from transformers import ClapTextModelWithProjection
     c = tuberia.components
     otra = AudioLDMPipeline(vae=c["vae"], text_encoder=c["codificador_texto"], tokenizer=c["tokenizer"], unet=c["unet"], scheduler=DDIMScheduler.from_config(c["scheduler"].config), vocoder=c["vocoder"])
     otra.set_progress_bar_config(disable=True); tuberia.set_progress_bar_config(disable=True)
