@@ -170,7 +170,8 @@ def cargar_wit(
 ) -> Dataset:                    # columnas `id`, `caption`, `url`
     "Pies de imagen de WIT en un idioma; las filas rotas se apartan con un aviso. El pie es el de la imagen o, si no tiene, su texto alternativo."
     columnas = ["language", "image_url", "caption_reference_description", "caption_alt_text_description"]
-    con_pie = lambda f: f["language"] == idioma and bool(f[columnas[2]].strip() or f[columnas[3]].strip())
+    def con_pie(f):
+        return f["language"] == idioma and bool(f[columnas[2]].strip() or f[columnas[3]].strip())
     t = leer_tabla(archivo or descargar(WIT, None), columnas, "\t", filtro=con_pie, maximo=maximo, estricto=False)
     return Dataset.from_dict(dict(id=[f"wit-{idioma}-{i}" for i in range(len(t))], caption=[(a.strip() or b.strip()) for a, b in zip(t[columnas[2]], t[columnas[3]])], url=t.image_url.tolist()))
 

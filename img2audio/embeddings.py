@@ -190,7 +190,8 @@ class CodificadorCLIP:
     ) -> torch.Tensor:           # `(n, 512)` float32
         "Embeddings de unas imágenes. Lanza `TypeError` si no es una lista de imágenes, y lo que `abrir_imagen` diga de cada una."
         imagenes, salida = _imagenes_validas(imagenes), [torch.zeros(0, DIMENSION)]
-        abrir = lambda lote: self.procesador(images=[abrir_imagen(x) for x in lote], return_tensors="pt")["pixel_values"]
+        def abrir(lote):
+            return self.procesador(images=[abrir_imagen(x) for x in lote], return_tensors="pt")["pixel_values"]
         for pix in _adelantado(abrir, en_lotes(imagenes, batch_size, "imágenes", progreso)):
             salida.append(self.modelo.get_image_features(pixel_values=pix.to(self.modelo.device)).pooler_output.cpu())
         return torch.cat(salida)

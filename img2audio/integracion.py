@@ -114,7 +114,8 @@ def cargar_vocoder(carpeta: str, dtype: torch.dtype) -> SpeechT5HifiGan | Vocode
 def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype, estado: tuple = ()) -> TuberiaImg2Audio:
     "Carga las piezas de un perfil; otra vez, si cambia el `estado` de su Traductor."
     sin_barras()
-    difusor = lambda clase, parte: clase.from_pretrained(p.audioldm, subfolder=parte, torch_dtype=dtype, low_cpu_mem_usage=False, use_safetensors=True)
+    def difusor(clase, parte):
+        return clase.from_pretrained(p.audioldm, subfolder=parte, torch_dtype=dtype, low_cpu_mem_usage=False, use_safetensors=True)
     with sin_avisos(), carga_en_claro(p):
         piezas = dict(
             codificador_imagen=CLIPVisionModelWithProjection.from_pretrained(p.clip, dtype=dtype, use_safetensors=True), procesador=CLIPImageProcessorPil.from_pretrained(p.clip),

@@ -69,7 +69,8 @@ def imagen_de_emoji(
     lado: int = 96,     # píxeles
 ) -> Image.Image:       # RGBA
     "Dibujo de un emoji: uno de los que lleva el paquete o, si no está, el de la fuente Noto Color Emoji del sistema."
-    limpio = lambda s: s.replace("\ufe0f", "")
+    def limpio(s):
+        return s.replace("\ufe0f", "")
     for d in cargar_dibujos():
         if d["emoji"] and limpio(d["emoji"]) == limpio(emoji): return Image.open(d["archivo"]).convert("RGBA").resize((lado, lado), Image.LANCZOS)
     try: fuente = ImageFont.truetype("NotoColorEmoji.ttf", 109)  # 109: el único tamaño de sus mapas de bits

@@ -145,7 +145,8 @@ def _motivo(
 ) -> str:
     "Qué pasó, y qué hacer."
     causas = _cadena(e)
-    es = lambda *clases: any(isinstance(c, clases) for c in causas)
+    def es(*clases):
+        return any(isinstance(c, clases) for c in causas)
     estado = next((c.response.status_code for c in causas if isinstance(c, HfHubHTTPError) and c.response is not None), None)
     if es(GatedRepoError): return f"pide aceptar antes sus condiciones: hágalo en https://huggingface.co/{nombre} e identifíquese con «hf auth login»"
     if es(RevisionNotFoundError): return f"no tiene ninguna revisión «{revision}»: revise el nombre, o quítela para usar la última"
@@ -219,7 +220,8 @@ def unir_clap(
 ) -> Path:
     "Un CLAP con otra torre de texto: los archivos de `clap`, y los pesos `text_…` de `texto`. Su configuración lo dice."
     clap, destino = Path(clap), Path(destino)
-    leer = lambda d: {k: v for a in sorted(Path(d).glob("*.safetensors")) for k, v in load_file(a).items()}
+    def leer(d):
+        return {k: v for a in sorted(Path(d).glob("*.safetensors")) for k, v in load_file(a).items()}
     with de_una_vez(destino) as d:
         shutil.copytree(clap, d, ignore=shutil.ignore_patterns("*.safetensors*"))
         marcada = json.loads((d/"config.json").read_text(encoding="utf-8")) | {OYE_OTRO: True}

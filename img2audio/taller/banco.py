@@ -107,7 +107,8 @@ def fila_textos(
     todas, cod, nombre = descripciones(), cual(a.perfil), cual.__name__.removeprefix("Codificador")
     cod.tokenizer = cod.tokenizer.train_new_from_iterator(todas, vocab_size=20_000 if not a.breve else 900, show_progress=False)
     muestra = random.Random(0).sample(sorted(set(todas)), 64 if a.breve else 3072)
-    rellena = lambda: [cod.modelo.get_text_features(**cod.tokenizer([t], padding="max_length", max_length=77, truncation=True, return_tensors="pt")) for t in muestra[:24]]
+    def rellena():
+        return [cod.modelo.get_text_features(**cod.tokenizer([t], padding="max_length", max_length=77, truncation=True, return_tensors="pt")) for t in muestra[:24]]
     with torch.inference_mode(): suyo = tarda(rellena, 2)/24*len(todas)
     nuestro = tarda(lambda: cod.texto(muestra), 2)/len(muestra)*len(set(todas))
     flops = operaciones(lambda: cod.texto(muestra))/len(muestra)*len(set(todas))
@@ -189,7 +190,8 @@ def fila_traductor(a: SimpleNamespace) -> list[dict]:
     x, y = CodificadorCLIP("mini").texto(textos, 256), CodificadorCLAP("mini").texto(textos, 256)
     n, epocas = int(.1*len(x)), 2 if a.breve else 50
     probar, validar, entrenar = (tuple(z[i] for z in (x, y)) for i in (slice(0, n), slice(n, 2*n), slice(2*n, None)))
-    aprender = lambda: entrenar_traductor(*entrenar, validacion=validar, progreso=False, **RAPIDO)[0]
+    def aprender():
+        return entrenar_traductor(*entrenar, validacion=validar, progreso=False, **RAPIDO)[0]
     nuestro, red = min((cronometro(aprender) for _ in range(3)), key=lambda r: r[0])  # las tres dan el mismo
     una, otra = cronometro(lambda: aprender_como_antes(*entrenar, validar, epocas))
     lee = extrapolar({m: leer_como_antes(x, y, m) for m in ((64, 128) if a.breve else (500, 1000))}, len(entrenar[0]))
@@ -208,7 +210,8 @@ def fila_dieciocho(a: SimpleNamespace) -> list[dict]:
         return f
     turno = [paso(list(r.parameters()), lambda r=r: perdida_coseno(r(x), y)) for r in redes]
     pesos, fijos = torch.func.stack_module_state(redes)
-    una = lambda p, b: perdida_coseno(torch.func.functional_call(redes[0], (p, b), (x,)), y)
+    def una(p, b):
+        return perdida_coseno(torch.func.functional_call(redes[0], (p, b), (x,)), y)
     juntas = paso(list(pesos.values()), lambda: torch.vmap(una)(pesos, fijos).sum())
     iguales = abs(sum(f() for f in turno) - juntas()) < 1e-4
     veces = 3 if a.breve else 30
@@ -230,8 +233,10 @@ def fila_sonido(a: SimpleNamespace, dispositivo: str = "cpu") -> list[dict]:
     if dispositivo != "cpu" and not torch.cuda.is_available(): return [fila_banco("10 s de sonido en GPU, de uno en uno", "V2A-Mapper, 35,45 s; Im2Wav, 864,12 s", meta=1, sentido="≤", nota="aquí no hay GPU")]
     tuberia, segundos = cargar_tuberia(a.perfil, dispositivo), 1. if a.breve else 10.
     otra, imagen = de_audioldm(tuberia), abrir_imagen("🐓")
-    suya = lambda n: otra("a dog barks", audio_length_in_s=segundos, num_inference_steps=n)
-    nuestra = lambda n, k=1: tuberia(imagen, segundos=segundos, pasos=n, n=k)
+    def suya(n):
+        return otra("a dog barks", audio_length_in_s=segundos, num_inference_steps=n)
+    def nuestra(n, k=1):
+        return tuberia(imagen, segundos=segundos, pasos=n, n=k)
     def medir(f, canales_al_final):
         for red in (tuberia.unet, tuberia.vae): formato(red, canales_al_final)
         f(1)
@@ -260,7 +265,8 @@ def fila_trucos(a: SimpleNamespace) -> list[dict]:
             with torch.inference_mode(): return unet(x, 10, encoder_hidden_states=None, class_labels=c).sample
         return tarda(f, 2)/n
     base = llamada(unet := formato(tuberia.unet, False))
-    apunta = lambda que, t, nota="": filas.append(fila_banco(f"UNet, {que}", "sin nada, float32", f"{1000*t:.0f} ms", f"{1000*base:.0f} ms", base/t, nota=nota))
+    def apunta(que, t, nota=""):
+        return filas.append(fila_banco(f"UNet, {que}", "sin nada, float32", f"{1000*t:.0f} ms", f"{1000*base:.0f} ms", base/t, nota=nota))
     apunta("por lotes de 4", llamada(unet, 4))
     apunta("channels last", llamada(formato(unet, True)))
     apunta("channels last y por lotes de 4", llamada(unet, 4))
@@ -416,7 +422,8 @@ def como_markdown(
     donde: dict,         # de `maquina`
 ) -> str:
     "La tabla, y debajo la máquina."
-    cifra = lambda r: "" if r is None else f"{r:.3g}" if abs(r) < 100 else f"{r:.0f}"
+    def cifra(r):
+        return "" if r is None else f"{r:.3g}" if abs(r) < 100 else f"{r:.0f}"
     t = pd.DataFrame([{"qué": f["que"], "contra": f["contra"], "medido": f["medido"], "referencia": f["referencia"], "razón": cifra(f["razon"]), "meta": f["meta"],
                        "se alcanza": {True: "sí", False: "no", None: ""}[f["cumple"]], "memoria (MiB)": cifra(f.get("mib")), "nota": f["nota"]} for f in filas])
     lineas = ["| " + " | ".join(t.columns) + " |", "|" + "---|"*len(t.columns)] + ["| " + " | ".join(fila) + " |" for fila in t.astype(str).to_numpy()]

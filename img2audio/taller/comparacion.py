@@ -183,7 +183,8 @@ def embeber(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # las mismas, sin imágenes y con `clip` y `clap`, cada uno `(512,)`
     "Pasa los textos y las imágenes por los codificadores del perfil."
     clip, clap = CodificadorCLIP(perfil), CodificadorCLAP(perfil)
-    a_clap = lambda t: list(clap.texto(t.caption.tolist(), progreso=progreso))
+    def a_clap(t):
+        return list(clap.texto(t.caption.tolist(), progreso=progreso))
     return (textos.assign(clip=list(clip.texto(textos.caption.tolist(), progreso=progreso)), clap=a_clap(textos)),
             imagenes.drop(columns="imagen").assign(clip=list(clip.imagen(imagenes.imagen.tolist(), progreso=progreso)), clap=a_clap(imagenes)))
 
@@ -200,7 +201,8 @@ def crear_bases(
     imagenes: pd.DataFrame,
 ) -> dict[str, tuple]:        # nombre -> `(clip, clap, (clip, clap) de validar)`
     "Las tres bases: textos, imágenes y ambas."
-    pares = lambda t, parte: tuple(apilar(t[c][t.parte == parte]) for c in ("clip", "clap"))
+    def pares(t, parte):
+        return tuple(apilar(t[c][t.parte == parte]) for c in ("clip", "clap"))
     return {n: (*pares(t, "entrenar"), pares(t, "validar")) for n, t in dict(textos=textos, imágenes=imagenes, ambas=pd.concat([textos, imagenes])).items()}
 
 # %% ../../nbs/taller/comparacion.ipynb #5b90c4d1
@@ -257,7 +259,8 @@ def sin_red(
     from scipy.linalg import orthogonal_procrustes
     from sklearn.linear_model import Ridge
     comprobar_vectores(clip, clap, parejas=True)
-    n = lambda x: F.normalize(x, dim=1)
+    def n(x):
+        return F.normalize(x, dim=1)
     x, y = n(clip), n(clap)
     mx, my = x.mean(0), y.mean(0)
     ridge = Ridge(alpha=alfa).fit(x.numpy(), y.numpy())

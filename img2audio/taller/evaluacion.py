@@ -498,7 +498,8 @@ def _recargado(dibujo: Image.Image, azar: random.Random) -> Image.Image:
     "El dibujo sobre un enredo de rayas de colores."
     lienzo = Image.new("RGB", dibujo.size, "white")
     d, punto = ImageDraw.Draw(lienzo), lambda: (azar.randrange(dibujo.width), azar.randrange(dibujo.height))
-    color = lambda: tuple(azar.randrange(256) for _ in range(3))
+    def color():
+        return tuple(azar.randrange(256) for _ in range(3))
     for _ in range(40): d.line([punto(), punto()], fill=color(), width=azar.randrange(1, 9))
     lienzo.paste(dibujo, (0, 0), dibujo)
     return lienzo
@@ -659,7 +660,8 @@ def cuentas_rapidas(
     "Dentro, el UNet y el VAE calculan en bfloat16 si así van más deprisa; los pasos de la difusión siguen en float32."
     aparato = tuberia.device.type
     if not activar or not bfloat16_acelera(aparato): yield; return
-    a_float = lambda modulo, entrada, salida: type(salida)(sample=salida.sample.float())
+    def a_float(modulo, entrada, salida):
+        return type(salida)(sample=salida.sample.float())
     gancho = tuberia.unet.register_forward_hook(a_float)
     try:
         with torch.autocast(aparato, torch.bfloat16): yield

@@ -87,7 +87,8 @@ def _reanudar(archivo, redes, medias, optims, aparato) -> int:
     from safetensors import safe_open
     with safe_open(archivo, "pt") as f: paso = int(f.metadata()["paso"])
     plano = load_file(archivo, device=aparato)
-    de = lambda prefijo: {k.removeprefix(prefijo): v for k, v in plano.items() if k.startswith(prefijo)}
+    def de(prefijo):
+        return {k.removeprefix(prefijo): v for k, v in plano.items() if k.startswith(prefijo)}
     for n, r in redes.items(): r.load_state_dict(de(f"red.{n}."))
     for n, m in medias.items(): m.load_state_dict(de(f"media.{n}."))
     for n, o in optims.items():
@@ -502,7 +503,8 @@ def entrenar_clap(
     red = red.to(dispositivo())
     fs, fv = (features_clap([c["onda"] for c in cs], extractor) for cs in (clips, validacion))
     cv = [c["clase"] for c in validacion]
-    medir = lambda paso, media: {f"acierto_{k}": v for k, v in acierto_clap(media.modelo, tokenizer, fv, cv).items()}
+    def medir(paso, media):
+        return {f"acierto_{k}": v for k, v in acierto_clap(media.modelo, tokenizer, fv, cv).items()}
     media = entrenar(carpeta, dict(clap=red), dict(clap=paso_clap(red, tokenizer, textos, fs, [c["clase"] for c in clips], n)),
                      pasos, lr, semilla, ema=.995, al_guardar=medir, cada=min(100, pasos))
     cerrar_brecha(media.modelo, tokenizer, list(base_mini(400)["caption"]), features_clap(_por_igual(clips), extractor))
@@ -577,7 +579,8 @@ def _medir_vae(
 ):  # `f(paso, vae) -> medidas`
     "L1 sobre la validación y nitidez: variación entre píxeles vecinos, reconstruida entre original."
     fijo = torch.stack([recorte(c["mel"], 256, 0) for c in validacion])[:, None]
-    variacion = lambda x: x.diff(dim=2).abs().mean() + x.diff(dim=3).abs().mean()
+    def variacion(x):
+        return x.diff(dim=2).abs().mean() + x.diff(dim=3).abs().mean()
     @torch.no_grad()
     def medir(paso, vae):
         r = torch.cat([vae(x.to(vae.device)).sample.cpu() for x in fijo.split(16)])
@@ -923,8 +926,10 @@ class Album:
     def __call__(self, azar: random.Random):
         "Una imagen `(3, h, w)`, su descripción y sus conceptos."
         u = azar.random()
-        a_tensor = lambda im: torch.from_numpy(np.array(im)).permute(2, 0, 1)/255
-        llamar = lambda e: azar.choice(PLANTILLAS["en"]).format(e.replace("_", " "))
+        def a_tensor(im):
+            return torch.from_numpy(np.array(im)).permute(2, 0, 1)/255
+        def llamar(e):
+            return azar.choice(PLANTILLAS["en"]).format(e.replace("_", " "))
         if u < .13 and self.ajenas: return a_tensor(azar.choice(self.cifar[e := azar.choice(self.ajenas)])), llamar(e), [e]
         if u < .35 and self.fotos: return a_tensor(azar.choice(self.fotos[c := azar.choice(list(self.fotos))])), self.textos([c], azar), [c]
         fondo = None
@@ -1105,7 +1110,8 @@ def embeddings_de_textos(
 ) -> tuple:                # el del texto vacío, `(512,)`, y por clase `(n, 512)`
     "Embeddings de CLAP de descripciones de cada concepto."
     azar = random.Random(semilla)
-    e = lambda frases: F.normalize(clap.get_text_features(**tokenizer(frases, padding=True, truncation=True, max_length=77, return_tensors="pt").to(clap.device)).pooler_output, dim=1).cpu()
+    def e(frases):
+        return F.normalize(clap.get_text_features(**tokenizer(frases, padding=True, truncation=True, max_length=77, return_tensors="pt").to(clap.device)).pooler_output, dim=1).cpu()
     return e([""])[0], {c: torch.cat([e([textos([c], azar) for _ in range(50)]) for _ in range(-(-n//50))])[:n] for c in CLASES}
 
 # %% ../../nbs/taller/miniatura.ipynb #b8b7223e
