@@ -1,5 +1,8 @@
 "La casa: cada módulo importa solo de los pisos de abajo, por su nombre, y nadie usa lo privado de otro."
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,13 @@ def test_la_prueba_las_ve():
     malo = 'from img2audio.integracion import sonorizar\nfrom .sonidos import _motivo\nfrom ..embeddings import *'
     assert len(faltas('comun.imagenes', malo)) == 4
     assert not faltas('taller.banco', 'from ..integracion import sonorizar\nfrom .oido import oir')
+
+
+def test_importar_no_cambia_argparse():
+    "Solo lo traduce quien define una orden."
+    codigo = ('import argparse; antes = argparse._, argparse.ArgumentParser._print_message; import img2audio.integracion; '
+              'assert antes == (argparse._, argparse.ArgumentParser._print_message); import img2audio.puertas.orden; '
+              'assert argparse._("usage: ") == "uso: "')
+    entorno = {**os.environ, 'HF_HUB_OFFLINE': '1'}
+    r = subprocess.run([sys.executable, '-c', codigo], env=entorno, capture_output=True, text=True, encoding='utf-8')
+    assert r.returncode == 0, r.stderr[-2000:]

@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['PAQUETE', 'PASOS', 'GUIA', 'PLANIFICADOR', 'MENSAJES', 'carpeta_datos', 'descargar', 'ErrorDeUso', 'corto_de',
            'archivo_legible', 'sin_sitio', 'en_claro', 'errores_en_claro', 'al_lado', 'de_una_vez', 'por_turno',
-           'Param', 'preparar_consola', 'numero']
+           'preparar_consola', 'hablar_espanol', 'Param', 'numero']
 
 # %% ../../nbs/comun/sistema.ipynb #impfc536
 import _thread, argparse, contextlib, errno, hashlib, os, re, secrets, shutil, signal, sys, threading, time, traceback
 from pathlib import Path
 
 from fastcore import script
-from fastcore.basics import patch as parchear
 
 # %% ../../nbs/comun/sistema.ipynb #9f2d2e0d
 PAQUETE = Path(__file__).parents[1] if "__file__" in globals() else Path("../../img2audio").resolve()
@@ -181,28 +180,37 @@ MENSAJES = {
     "invalid %(type)s value: %(value)r": "no se entiende %(value)r: se espera un valor de tipo %(type)s", "invalid choice: %(value)r (choose from %(choices)s)": "no se entiende %(value)r: se espera uno de %(choices)s",
     "expected one argument": "hace falta un valor", "expected at least one argument": "hace falta al menos un valor", "ignored explicit argument %r": "no lleva valor, y se le dio %r",
     "ambiguous option: %(option)s could match %(matches)s": "%(option)s puede ser varias opciones: %(matches)s"}
-argparse._ = lambda mensaje: MENSAJES.get(mensaje, mensaje)
 
-class Param(script.Param):
-    "Un `Param` de fastcore que dice en español cuánto vale si no se da."
-    def set_default(self, d):
-        ayuda = self.help
-        super().set_default(d)
-        self.help = ayuda if isinstance(self.default, bool) or self.default in (None, "") or "si no" in ayuda else f"{ayuda} (si no, {self.default})"
-
-# %% ../../nbs/comun/sistema.ipynb #e14a0019
 def preparar_consola() -> None:
     "Lo que la consola no sepa escribir, sale como «?»."
     if hasattr(sys.stdout, "reconfigure"): sys.stdout.reconfigure(errors="replace")
 
 _escribir = argparse.ArgumentParser._print_message
 
-@parchear
-def _print_message(self: argparse.ArgumentParser, message, file=None):
+def _traducir(mensaje: str) -> str: return MENSAJES.get(mensaje, mensaje)
+
+def _escribir_siempre(self, message, file=None):
     "La ayuda y los errores de argparse, en cualquier consola."
     preparar_consola()
     _escribir(self, message, file)
 
+def hablar_espanol() -> None:
+    "Desde aquí, argparse habla español en este proceso. Lo llama `Param`: quien no define órdenes lo tiene como estaba."
+    argparse._ = _traducir
+    argparse.ArgumentParser._print_message = _escribir_siempre
+
+class Param(script.Param):
+    "Un `Param` de fastcore que dice en español cuánto vale si no se da."
+    def __init__(self, *args, **kwargs):
+        hablar_espanol()
+        super().__init__(*args, **kwargs)
+
+    def set_default(self, d):
+        ayuda = self.help
+        super().set_default(d)
+        self.help = ayuda if isinstance(self.default, bool) or self.default in (None, "") or "si no" in ayuda else f"{ayuda} (si no, {self.default})"
+
+# %% ../../nbs/comun/sistema.ipynb #e14a0019
 def numero(
     texto: str,
 ) -> float:
