@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PIEZAS', 'MINI', 'CACHE', 'PERFILES', 'ARCHIVOS_HUB', 'GB', 'FIJADAS', 'NECESARIO', 'OYE_OTRO', 'Perfil',
-           'cargar_perfil', 'carga_en_claro', 'huella_perfil', 'ModeloNoDisponible', 'misma_torre', 'unir_clap',
-           'descargar_perfil']
+           'cargar_perfil', 'carga_en_claro', 'huella_perfil', 'ModeloNoDisponible', 'archivo_de_tensores',
+           'misma_torre', 'unir_clap', 'descargar_perfil']
 
 # %% ../../nbs/comun/perfiles.ipynb #imp1cf07
 import contextlib, hashlib, json, os, re, shutil
@@ -191,7 +191,7 @@ def _traer(
     return carpetas
 
 # %% ../../nbs/comun/perfiles.ipynb #56e6178f
-def _tensores(carpeta: Path) -> dict[str, Path]:
+def archivo_de_tensores(carpeta: Path) -> dict[str, Path]:
     "En qué archivo está cada tensor de unos pesos."
     donde = {}
     for a in sorted(carpeta.glob("*.safetensors")):
@@ -203,7 +203,7 @@ def misma_torre(
     texto: str | Path,   # un `ClapTextModelWithProjection`
 ) -> bool:
     "¿La torre de texto de un CLAP es, peso a peso, ese codificador de texto? Lanza `ValueError` si ni siquiera tienen la misma forma."
-    a, b = _tensores(Path(clap)), _tensores(Path(texto))
+    a, b = archivo_de_tensores(Path(clap)), archivo_de_tensores(Path(texto))
     nombres = [k for k in b if k.startswith("text_") and not k.endswith("_ids")]  # las listas de posiciones no se aprenden
     for k in nombres:
         with safe_open(a.get(k, b[k]), "pt") as f, safe_open(b[k], "pt") as g: x, y = f.get_tensor(k), g.get_tensor(k)

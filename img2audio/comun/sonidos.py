@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'FORMATOS',
            'FRECUENCIAS_MP3', 'NIVEL', 'FUNDIDO', 'SonidoInvalido', 'leer_audio', 'onda_valida', 'ondas_validas',
-           'log_mel', 'dibujar_mel', 'dibujar_onda', 'con_su_nombre', 'Sonido', 'nivel_db', 'nivelar']
+           'espectro', 'mel_de_espectro', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'con_su_nombre', 'Sonido',
+           'nivel_db', 'nivelar']
 
 # %% ../../nbs/comun/sonidos.ipynb #imp25510
 import base64, contextlib, io, re, warnings
@@ -94,16 +95,28 @@ def _filtros_mel() -> torch.Tensor:
     import librosa
     return torch.from_numpy(librosa.filters.mel(sr=FRECUENCIA, n_fft=VENTANA, n_mels=BANDAS, fmin=0, fmax=8000))
 
+def espectro(
+    onda: torch.Tensor,  # `(n, muestras)`, más de 432
+) -> torch.Tensor:       # complejo, `(n, 513, muestras // 160)`
+    "El espectro del que sale el log-mel."
+    margen = (VENTANA - SALTO)//2
+    onda = torch.nn.functional.pad(onda[:, None], (margen, margen), mode="reflect").squeeze(1)
+    return torch.stft(onda, VENTANA, SALTO, window=torch.hann_window(VENTANA, device=onda.device), center=False, return_complex=True)
+
+def mel_de_espectro(
+    S: torch.Tensor,     # de `espectro`
+) -> torch.Tensor:       # `(n, tramas, 64)`
+    "El log-mel de un espectro."
+    mel = _filtros_mel().to(S.device) @ torch.sqrt(S.abs()**2 + 1e-9)
+    return torch.log(mel.clamp(min=SUELO)).transpose(1, 2)
+
 def log_mel(
     onda: torch.Tensor,  # `(..., n)` a 16 kHz
 ) -> torch.Tensor:       # `(..., n // 160, 64)`
     "Espectrograma log-mel como el de AudioLDM: natural, de magnitud, tiempo × bandas. Lanza `ValueError` si la onda es demasiado corta."
     forma, margen = onda.shape[:-1], (VENTANA - SALTO)//2
     if onda.shape[-1] <= margen: raise ErrorDeUso(f"Un espectrograma pide al menos {margen + 1} muestras, y la onda tiene {onda.shape[-1]}.")
-    onda = torch.nn.functional.pad(onda.reshape(-1, 1, onda.shape[-1]), (margen, margen), mode="reflect").squeeze(1)
-    espectro = torch.stft(onda, VENTANA, SALTO, window=torch.hann_window(VENTANA, device=onda.device), center=False, return_complex=True)
-    mel = _filtros_mel().to(onda.device) @ torch.sqrt(espectro.abs()**2 + 1e-9)
-    return torch.log(mel.clamp(min=SUELO)).transpose(1, 2).reshape(*forma, -1, BANDAS)
+    return mel_de_espectro(espectro(onda.reshape(-1, onda.shape[-1]))).reshape(*forma, -1, BANDAS)
 
 # %% ../../nbs/comun/sonidos.ipynb #89343002
 def dibujar_mel(

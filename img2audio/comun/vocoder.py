@@ -19,7 +19,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from .sonidos import VENTANA
+from .sonidos import SALTO, VENTANA, espectro, mel_de_espectro
 
 # %% ../../nbs/comun/vocoder.ipynb #45279003
 class Bloque(nn.Module):
@@ -94,9 +94,6 @@ class VocoderRuido(ModelMixin, ConfigMixin):
         bandas = interpolar_bandas(model_in_dim, ventana//2 + 1, sampling_rate)
         self.register_buffer("bandas", bandas, persistent=False)
         self.register_buffer("hann", torch.hann_window(ventana), persistent=False)
-        import librosa
-        filtros = librosa.filters.mel(sr=sampling_rate, n_fft=VENTANA, n_mels=model_in_dim, fmin=0, fmax=sampling_rate/2)
-        self.register_buffer("filtros", torch.tensor(filtros), persistent=False)
         finas = interpolar_bandas(model_in_dim, VENTANA//2 + 1, sampling_rate)
         self.register_buffer("bandas_finas", finas, persistent=False)
         self.register_buffer("hann_mel", torch.hann_window(VENTANA), persistent=False)
@@ -126,7 +123,7 @@ class VocoderRuido(ModelMixin, ConfigMixin):
         "Magnitud esperada en cada frecuencia, `(n, subtramas, frecuencias)`, de un log-mel `(n, tramas, 64)`."
         c = self.config
         fino = F.interpolate(mel.transpose(1, 2), scale_factor=c.upsample_rates[0], mode="linear").transpose(1, 2)
-        escala = .7*c.ventana/(1024*AREA_MEL)  # el log-mel se mide con 1024 muestras; .7, para nacer por debajo
+        escala = .7*c.ventana/(VENTANA*AREA_MEL)  # el log-mel se mide con su ventana; .7, para nacer por debajo
         return escala*(fino @ self.bandas.float()).clamp(max=8).exp()
 
     def _margen(self) -> int:
@@ -148,15 +145,12 @@ class VocoderRuido(ModelMixin, ConfigMixin):
 
     def _retocar(self, onda: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
         "La onda, con cada banda y cada trama a la altura que pide el log-mel. La fase y el grano son los que eran."
-        salto = math.prod(self.config.upsample_rates)
-        hann, margen = self.hann_mel.float(), (VENTANA - salto)//2
-        trozos = F.pad(onda[:, None], (margen, margen), mode="reflect")[:, 0].unfold(1, VENTANA, salto)
-        S = torch.fft.rfft(trozos*hann)
-        tiene = torch.sqrt(S.real**2 + S.imag**2 + 1e-9) @ self.filtros.float().T
-        falta = (mel - torch.log(tiene.clamp(min=1e-5))).clamp(-MAS_RETOQUE, MAS_RETOQUE)
-        nuevos = torch.fft.irfft(S*(falta @ self.bandas_finas.float()).exp(), VENTANA)*hann
-        reparto = solapar((hann**2).expand(1, mel.shape[1], -1), salto, margen)
-        return solapar(nuevos, salto, margen)/reparto
+        S, hann, margen = espectro(onda), self.hann_mel.float(), (VENTANA - SALTO)//2
+        falta = (mel - mel_de_espectro(S)).clamp(-MAS_RETOQUE, MAS_RETOQUE)
+        ganancia = (falta @ self.bandas_finas.float()).exp()
+        nuevos = torch.fft.irfft(S.transpose(1, 2)*ganancia, VENTANA)*hann
+        reparto = solapar((hann**2).expand(1, mel.shape[1], -1), SALTO, margen)
+        return solapar(nuevos, SALTO, margen)/reparto
 
 # %% ../../nbs/comun/vocoder.ipynb #652ef633
 VENTANAS = (64, 128, 256, 512, 1024, 2048)  # muestras: de 4 a 128 ms

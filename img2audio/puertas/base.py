@@ -15,7 +15,7 @@ from fastcore.script import call_parse
 from safetensors import safe_open
 
 from ..base_de_datos import cargar_audiocaps
-from ..comun.perfiles import PIEZAS, Perfil, cargar_perfil
+from ..comun.perfiles import PIEZAS, Perfil, archivo_de_tensores, cargar_perfil
 from ..comun.sistema import ErrorDeUso, Param, de_una_vez, errores_en_claro, por_turno
 from ..embeddings import CodificadorCLAP, CodificadorCLIP, extraer_embeddings, leer_embeddings, matriz
 from ..taller.imitacion import crear_aleatorio
@@ -26,10 +26,9 @@ def temperatura_de(
     p: Perfil,    # con carpetas de este equipo
 ) -> float:       # 0,01 en el CLIP publicado
     "La temperatura con que un CLIP comparaba imágenes y textos al aprender. Lanza `OSError` si sus pesos no la llevan."
-    for archivo in sorted(Path(p.clip).glob("*.safetensors")):
-        with safe_open(archivo, "pt") as pesos:
-            if "logit_scale" in pesos.keys(): return pesos.get_tensor("logit_scale").float().neg().exp().item()
-    raise OSError(f"Los pesos de «{p.clip}» no llevan logit_scale: ¿son de un CLIP entero?")
+    archivo = archivo_de_tensores(Path(p.clip)).get("logit_scale")
+    if archivo is None: raise OSError(f"Los pesos de «{p.clip}» no llevan logit_scale: ¿son de un CLIP entero?")
+    with safe_open(archivo, "pt") as pesos: return pesos.get_tensor("logit_scale").float().neg().exp().item()
 
 # %% ../../nbs/puertas/base.ipynb #256d647f
 def _donde() -> str: return "cuda" if torch.cuda.is_available() else "cpu"

@@ -107,6 +107,7 @@ CASOS = {
 }
 # Reciben números, y no están arriba
 EXENTAS = {
+    'espectro': 'la llaman `log_mel`, que mira cuánto dura la onda, y el vocoder, con la suya', 'mel_de_espectro': 'recibe lo que da `espectro`',
     'log_mel': 'va dentro de los bucles de entrenamiento, y solo mira cuánto dura la onda',
     'ensuciar': 'la llaman bucles de entrenamiento, que miran lo que entra',
     'TraductorGenerativo': 'la usa por dentro `proponer`, que comprueba', 'crear_bases': 'los toma de `embeber`, y los apila `apilar`', 'submuestra': 'un generador de azar', 'fila': 'una cifra: NaN quiere decir que no la hay',
