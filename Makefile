@@ -55,12 +55,23 @@ test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 prueba: $(LISTO) ## prueba un cuaderno solo: make prueba CUADERNO=03_traductor
 	$(PRUEBAS) $(BIN)/nbdev_test --path "nbs/$(CUADERNO).ipynb" --n_workers 1 --do_print
 
+.PHONY: minimas
+
+# De las dependencias directas, la versión más baja que admite settings.ini; lo demás, lo más nuevo que casa con ellas
+minimas: ## las pruebas, con las versiones más bajas que admite settings.ini (en .venv-minimas)
+	[ -x .venv-minimas/bin/python ] || "$(PYTHON)" -m venv .venv-minimas
+	.venv-minimas/bin/python -m pip install -q uv
+	.venv-minimas/bin/uv pip install -q --python .venv-minimas/bin/python --resolution lowest-direct \
+	  --index-strategy unsafe-best-match --extra-index-url $(INDICE_TORCH) -e '.[dev,escala]'
+	touch .venv-minimas/.listo
+	$(MAKE) test VENV=.venv-minimas
+
 .PHONY: entorno-originales test-originales
 
 # laion_clap y audioldm no caben en .venv (piden numpy 1): tienen su entorno, y make test no lo necesita
 LISTO_ORIGINALES := .venv-originales/.listo
 
-entorno-originales: $(LISTO_ORIGINALES) ## crea .venv-originales, para laion_clap y audioldm (en Debian, mejor como root)
+entorno-originales: $(LISTO_ORIGINALES) ## crea .venv-originales, para laion_clap y audioldm (con Python 3.11, o con uv)
 
 $(LISTO_ORIGINALES): requirements-originales.txt herramientas/entorno_originales.sh
 	bash herramientas/entorno_originales.sh

@@ -33,8 +33,8 @@ setuptools.setup(
         f"Natural Language :: {cfg['language'].title()}",
         *(f'Programming Language :: Python :: 3.{v}' for v in range(menor, 14))],
     packages=setuptools.find_packages(include=[cfg['lib_name'], f"{cfg['lib_name']}.*"]),
-    # los pesos y los dibujos son carpetas de datos, no paquetes: van por patrón
-    package_data={cfg['lib_name']: ['pesos/**', 'dibujos/**', 'fotos/**']},
+    # los pesos, los dibujos y la gramática son datos, no paquetes: van por patrón
+    package_data={cfg['lib_name']: ['gramatica.json', 'pesos/**', 'dibujos/**', 'fotos/**']},
     include_package_data=False,
     install_requires=shlex.split(cfg.get('requirements', '')),
     extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in ('app', 'dev', 'escala', 'imagenes', 'oido')},

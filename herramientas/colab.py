@@ -17,14 +17,18 @@ INSTALAR = """\
 if "google.colab" in str(get_ipython()):
     ![ -d /content/{repo} ] || git clone -q --depth 1 {git_url} /content/{repo}
     %pip install -q /content/{repo}
-    %cd -q /content/{repo}/nbs{carpeta}"""
+    %cd -q /content/{repo}/nbs{carpeta}
+    import sys
+    from importlib.metadata import version
+    viejas = [m for m in ("numpy", "pandas", "torch") if m in sys.modules and sys.modules[m].__version__ != version(m)]
+    if viejas: print("Reinicie la sesión (Entorno de ejecución) y siga: Colab tenía abierta otra versión de", *viejas)"""
 CON_GPU = """\
 #| hide
 #| eval: false
-# Solo en Colab, si hay GPU
+# Solo en Colab, si hay GPU: ¿los modelos públicos?
 import torch
-if "google.colab" in str(get_ipython()) and torch.cuda.is_available(): perfil = "base\""""
-
+if "google.colab" in str(get_ipython()) and torch.cuda.is_available():
+    if input("¿Usar los modelos públicos? Se descargan 2,9 GB. [s/N] ").strip().lower() == "s": perfil = "base\""""
 
 def celda(
     tipo: str,    # `markdown` o `code`

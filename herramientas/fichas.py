@@ -3,10 +3,12 @@
 import pandas as pd
 from safetensors import safe_open
 
-from img2audio.base_de_datos import CLASES, LIBRES
+from img2audio.base_de_datos import CLASES
 from img2audio.comun.perfiles import MINI
 from img2audio.comun.sistema import carpeta_datos
-from img2audio.taller.miniatura import EXTRA, leer_curva
+from img2audio.taller.ejemplos import EXTRA
+from img2audio.taller.entrenamiento import leer_curva
+from img2audio.taller.grabaciones import LIBRES
 
 SONIDOS = "ESC-10, folds 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
 TODOS = ("las cincuenta clases de ESC-50, folds 1 a 3, menos las grabaciones CC BY-NC, y grabaciones de otras fuentes")

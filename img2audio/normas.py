@@ -11,15 +11,27 @@ import torch
 
 from .comun.sistema import ErrorDeUso
 
+
 # %% ../nbs/02_normas.ipynb #8bb3ebb8
+def _comprobar(x) -> None:
+    "Lanza lo que `norma_l2`."
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"Se esperaba un tensor de PyTorch y llegó {type(x).__name__}: "
+                        "conviértalo con torch.as_tensor.")
+    if not x.is_floating_point():
+        raise TypeError(f"Se esperaban números de coma flotante y llegaron {x.dtype}: conviértalos con .float().")
+    if x.ndim != 2: raise ErrorDeUso(f"Se esperaban embeddings (n, d) y llegó {tuple(x.shape)}.")
+    malos = (~x.isfinite().all(1)).nonzero().flatten().tolist()
+    if malos:
+        raise ErrorDeUso(f"Hay NaN o infinitos en {len(malos)} de {len(x)} embeddings; el primero es el {malos[0]}.")
+
 def norma_l2(
     x: torch.Tensor,  # embeddings, `(n, d)`
 ) -> torch.Tensor:    # norma de cada fila, `(n,)` float32
-    "Norma euclídea de cada embedding. Lanza `TypeError` si no es un tensor de coma flotante, y `ValueError` si su forma no es `(n, d)` o no es finito."
-    if not isinstance(x, torch.Tensor): raise TypeError(f"Se esperaba un tensor de PyTorch y llegó {type(x).__name__}: conviértalo con torch.as_tensor.")
-    if not x.is_floating_point(): raise TypeError(f"Se esperaban números de coma flotante y llegaron {x.dtype}: conviértalos con .float().")
-    if x.ndim != 2: raise ErrorDeUso(f"Se esperaban embeddings (n, d) y llegó {tuple(x.shape)}.")
-    if malos := (~x.isfinite().all(1)).nonzero().flatten().tolist(): raise ErrorDeUso(f"Hay NaN o infinitos en {len(malos)} de {len(x)} embeddings; el primero es el {malos[0]}.")
+    """Norma euclídea de cada embedding.
+
+    Lanza `TypeError` si no es un tensor de coma flotante, y `ValueError` si su forma no es `(n, d)` o no es finito."""
+    _comprobar(x)
     return torch.linalg.vector_norm(x.float(), dim=1)
 
 # %% ../nbs/02_normas.ipynb #23c4bf26
@@ -28,29 +40,40 @@ def normalizar_l2(
 ) -> torch.Tensor:    # los mismos, de norma 1
     "Divide cada embedding por su norma. Lanza lo que `norma_l2`, y `ValueError` si alguno es todo ceros."
     n = norma_l2(x)
-    if nulos := (n == 0).nonzero().flatten().tolist(): raise ErrorDeUso(f"Hay {len(nulos)} embeddings todos ceros, sin dirección; el primero es el {nulos[0]}.")
+    nulos = (n == 0).nonzero().flatten().tolist()
+    if nulos:
+        raise ErrorDeUso(f"Hay {len(nulos)} embeddings todos ceros, sin dirección; el primero es el {nulos[0]}.")
     return (x/n[:, None]).to(x.dtype)
 
 # %% ../nbs/02_normas.ipynb #13584246
 def esta_normalizado(
     x: torch.Tensor,           # embeddings, `(n, d)`
-    tolerancia: float = 1e-3,  # lo que una norma puede apartarse de 1: más que el redondeo de float32, float16 y bfloat16
+    tolerancia: float = 1e-3,  # lo que una norma puede apartarse de 1: más que el redondeo, hasta en bfloat16
 ) -> bool:
     "¿Tienen todos los embeddings norma 1? Lanza lo que `norma_l2`, y `ValueError` si no hay ninguno."
-    if not len(n := norma_l2(x)): raise ErrorDeUso("No hay ningún embedding: no se puede decir si están normalizados.")
+    n = norma_l2(x)
+    if not len(n): raise ErrorDeUso("No hay ningún embedding: no se puede decir si están normalizados.")
     return bool(((n - 1).abs() <= tolerancia).all())
 
 # %% ../nbs/02_normas.ipynb #722afc79
 def tabla_normas(
     embeddings: dict[str, torch.Tensor],  # nombre -> embeddings `(n, d)`
 ) -> pd.DataFrame:                        # una fila por nombre
-    "Cuántos son, y la media, la desviación y el rango de sus normas. Lanza lo que `norma_l2`, y `ValueError` si un conjunto está vacío."
+    """Cuántos son, y la media, la desviación y el rango de sus normas.
+
+    Lanza lo que `norma_l2`, y `ValueError` si un conjunto está vacío."""
     filas = {}
     for nombre, x in embeddings.items():
         n = norma_l2(x)
         if not len(n): raise ErrorDeUso(f"«{nombre}» no tiene ningún embedding.")
-        filas[nombre] = dict(n=len(n), media=n.mean().item(), desviación=n.std(correction=0).item(), mínimo=n.min().item(), máximo=n.max().item(),
-                             normalizado=esta_normalizado(x))
+        filas[nombre] = dict(
+            n=len(n),
+            media=n.mean().item(),
+            desviación=n.std(correction=0).item(),
+            mínimo=n.min().item(),
+            máximo=n.max().item(),
+            normalizado=esta_normalizado(x),
+        )
     return pd.DataFrame.from_dict(filas, orient="index")
 
 # %% ../nbs/02_normas.ipynb #5ef58cac
@@ -61,13 +84,14 @@ def histogramas_normas(
 ):                                        # figura de matplotlib
     "Un histograma de normas por conjunto, uno al lado del otro, con la norma 1 marcada. Lanza lo que `tabla_normas`."
     import matplotlib.pyplot as plt
-    normas = tabla_normas(embeddings)
-    fig, ejes = plt.subplots(1, len(embeddings), figsize=(4.2*len(embeddings), 3), layout="constrained", squeeze=False, sharex=mismo_eje)
-    for i, (ax, (nombre, x)) in enumerate(zip(ejes[0], embeddings.items())):
-        f = normas if mismo_eje else normas.loc[[nombre]]
-        alto, bajo = f["máximo"].max(), f["mínimo"].min()
-        centro, radio = (alto + bajo)/2, max((alto - bajo)/2, .05)  # lo que no tiene anchura, que no parezca que la tiene
+    normas, n = tabla_normas(embeddings), len(embeddings)
+    fig, ejes = plt.subplots(1, n, figsize=(4.2*n, 3), layout="constrained", squeeze=False, sharex=mismo_eje)
+    for i, (nombre, x) in enumerate(embeddings.items()):
+        ax, filas = ejes[0, i], normas if mismo_eje else normas.loc[[nombre]]
+        alto, bajo = filas["máximo"].max(), filas["mínimo"].min()
+        centro, radio = (alto + bajo)/2, max((alto - bajo)/2, .05)  # lo que no tiene anchura, que no parezca tenerla
         ax.hist(norma_l2(x).cpu().numpy(), bins=cajas, range=(centro - radio, centro + radio), color=f"C{i}")
         if abs(centro - 1) <= radio: ax.axvline(1, color="k", ls=":", lw=1)
-        ax.set(title=f"{nombre}: media {normas['media'][nombre]:.2f}", xlabel="norma L2 (sin unidades)", ylabel="embeddings")
+        titulo = f"{nombre}: media {normas['media'][nombre]:.2f}"
+        ax.set(title=titulo, xlabel="norma L2 (sin unidades)", ylabel="embeddings")
     return fig

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PERDIDAS', 'Traductor', 'perdida_coseno', 'perdida_ecm', 'perdida_contrastiva', 'ensuciar', 'entrenar_traductor',
-           'racimos', 'con_memoria', 'vecinas']
+           'vecinas', 'racimos', 'con_memoria']
 
 # %% ../nbs/03_traductor.ipynb #31691cdb
 import math
@@ -14,16 +14,17 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from fastcore.basics import patch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from .comun.sistema import ErrorDeUso
-from .embeddings import comprobar_vectores
+from .comun.vectores import comprobar_vectores
 
 # %% ../nbs/03_traductor.ipynb #b9e04601
 def _direccion(x: torch.Tensor) -> torch.Tensor:
-    "Los vectores, de norma 1. La norma se calcula en float32: en float16, la de 512 números de más de 2895 ya es infinita, y al dividir saldría un vector de ceros."
+    "Los vectores, de norma 1. Se calcula en float32: en float16, la norma de 512 números de más de 2895 es infinita."
     return F.normalize(x.float(), dim=1).to(x.dtype)
 
 class Traductor(ModelMixin, ConfigMixin):
@@ -39,7 +40,9 @@ class Traductor(ModelMixin, ConfigMixin):
         otros: int = 0,             # cuántos embeddings de textos de otras cosas recuerda, para reconocerlas
     ):
         super().__init__()
-        self.entra, self.media, self.sale = nn.Linear(dimension, oculta), nn.Linear(oculta, oculta), nn.Linear(oculta, dimension)
+        self.entra = nn.Linear(dimension, oculta)
+        self.media = nn.Linear(oculta, oculta)
+        self.sale = nn.Linear(oculta, dimension)
         self.register_buffer("centro", torch.zeros(dimension))  # media de las entradas de entrenamiento, normalizadas
         self.register_buffer("recuerdos", torch.zeros(memoria, dimension))
         self.register_buffer("de_otros", torch.zeros(otros, dimension))
@@ -52,43 +55,30 @@ class Traductor(ModelMixin, ConfigMixin):
         x = _direccion(clip) - self.centro if self.config.normalizar else clip
         return _direccion(self.sale(F.relu(self.media(F.relu(self.entra(x))))))
 
-    def recordar(self,
-        clip: torch.Tensor,   # de imágenes, `(n, 512)`
-    ) -> torch.Tensor:        # `(n, 512)`
-        "Lleva cada imagen adonde están los textos: la media de los de la memoria, pesados por su parecido. Sin memoria, la deja como está."
-        comprobar_vectores(clip, d=self.config.dimension)
-        if not len(self.recuerdos): return clip
-        return torch.softmax(_direccion(clip) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
-    def margen(self,
-        clip: torch.Tensor,   # de imágenes, `(n, 512)`
-    ) -> torch.Tensor:        # `(n,)`; sin memoria, 0
-        "Cuánto más se parece cada imagen a lo que se recuerda que a otras cosas: la diferencia de sus cosenos más altos (suavizados con la temperatura)."
-        comprobar_vectores(clip, d=self.config.dimension)
-        if not len(self.recuerdos): return clip.new_zeros(len(clip))
-        τ, x = self.config.temperatura, _direccion(clip)
-        propio, de_otros = (τ*torch.logsumexp(x @ r.T/τ, dim=1) if len(r) else 0. for r in (self.recuerdos, self.de_otros))
-        return propio - de_otros
-    def ajenas(self,
-        clip: torch.Tensor,   # de imágenes, `(n, 512)`
-    ) -> torch.Tensor:        # `(n,)` bool
-        "¿Qué imágenes no se parecen lo bastante a lo que se recuerda?"
-        return self.margen(clip) < self.config.umbral
-
 # %% ../nbs/03_traductor.ipynb #f15aa567
 def perdida_coseno(
     y: torch.Tensor,         # traducido, `(n, 512)`
     objetivo: torch.Tensor,  # `(n, 512)`
-) -> torch.Tensor:
+) -> torch.Tensor:           # un número
     "Uno menos el coseno, en media."
     comprobar_vectores(y, objetivo, parejas=True, valores=False)
     return 1 - F.cosine_similarity(y, objetivo).mean()
 
-def perdida_ecm(y: torch.Tensor, objetivo: torch.Tensor) -> torch.Tensor:
-    "Error medio cuadrático, sumado por dimensiones."
+# %% ../nbs/03_traductor.ipynb #f15aa568
+def perdida_ecm(
+    y: torch.Tensor,         # traducido, `(n, 512)`
+    objetivo: torch.Tensor,  # `(n, 512)`
+) -> torch.Tensor:           # un número
+    "Error cuadrático medio, sumado por dimensiones."
     comprobar_vectores(y, objetivo, parejas=True, valores=False)
     return (y - objetivo).square().sum(1).mean()
 
-def perdida_contrastiva(y: torch.Tensor, objetivo: torch.Tensor, temperatura: float = .07) -> torch.Tensor:
+# %% ../nbs/03_traductor.ipynb #f15aa569
+def perdida_contrastiva(
+    y: torch.Tensor,           # traducido, `(n, 512)`
+    objetivo: torch.Tensor,    # `(n, 512)`
+    temperatura: float = .07,  # cuanto menor, más pesan los rivales más parecidos
+) -> torch.Tensor:             # un número
     "InfoNCE simétrica (van den Oord et al., 2018): cada traducción, más cerca de su pareja que de las demás del lote."
     comprobar_vectores(y, objetivo, parejas=True, valores=False)
     parecido = F.normalize(y, dim=1) @ F.normalize(objetivo, dim=1).T/temperatura
@@ -97,98 +87,79 @@ def perdida_contrastiva(y: torch.Tensor, objetivo: torch.Tensor, temperatura: fl
 
 PERDIDAS = dict(coseno=perdida_coseno, ecm=perdida_ecm, contrastiva=perdida_contrastiva)
 
-# %% ../nbs/03_traductor.ipynb #adff92f6
+# %% ../nbs/03_traductor.ipynb #adff92f5
 def ensuciar(
-    x: torch.Tensor,           # lote, `(n, d)`
-    norma: float,              # máxima del ruido
+    x: torch.Tensor,        # lote, `(n, d)`
+    norma: float,           # máxima del ruido
     azar: torch.Generator,
-) -> torch.Tensor:
+) -> torch.Tensor:          # `(n, d)`
     "El lote más un ruido de dirección y norma al azar."
     if not norma: return x
     return x + norma*torch.rand(len(x), 1, generator=azar)*F.normalize(torch.randn(x.shape, generator=azar), dim=1)
 
+# %% ../nbs/03_traductor.ipynb #adff92f6
 def entrenar_traductor(
-    clip: torch.Tensor,              # embeddings de CLIP, `(n, 512)`
-    clap: torch.Tensor,              # de las mismas descripciones, `(n, 512)`
-    perdida: str | Callable = "coseno",   # `coseno`, `ecm`, `contrastiva` o una función `f(y, objetivo)`
-    oculta: int = 512,
+    clip: torch.Tensor,                  # embeddings de CLIP, `(n, 512)`
+    clap: torch.Tensor,                  # de las mismas descripciones, `(n, 512)`
+    perdida: str | Callable = "coseno",  # una de `PERDIDAS`, o una función `f(y, objetivo)`
+    oculta: int = 512,                   # anchura de las dos capas ocultas
     epocas: int = 40,
     batch_size: int = 256,
-    lr: float = 1e-3,
-    ruido: float = .3,               # norma del ruido que se suma a la entrada normalizada
-    fraccion: float = .1,            # de las parejas, para validar, si no se da `validacion`
-    normalizar: bool = True,
+    lr: float = 1e-3,                    # tasa de aprendizaje, la más alta de OneCycle
+    ruido: float = .3,                   # norma del ruido que se suma a la entrada normalizada
+    fraccion: float = .1,                # de las parejas, para validar, si no se da `validacion`
+    normalizar: bool = True,             # la entrada
     semilla: int = 0,
-    progreso: bool = True,
-    validacion: tuple | None = None, # `(clip, clap)` apartados
-    ema: float = 0.,                 # inercia de la media móvil de los pesos; 0, sin ella
-    paciencia: int | None = None,    # épocas sin mejorar antes de parar
-):                                   # el Traductor de la mejor época, y la historia `[(época, pérdida, coseno de validación)]`
-    "Entrena un Traductor con AdamW y se queda con la época de mejor coseno de validación."
+    progreso: bool = True,               # mostrar una barra
+    validacion: tuple | None = None,     # `(clip, clap)` apartados
+    ema: float = 0.,                     # inercia de la media móvil de los pesos; 0, sin ella
+    paciencia: int | None = None,        # épocas sin mejorar antes de parar
+) -> tuple[Traductor, list[tuple]]:      # el de la mejor época, e `[(época, pérdida, coseno de validación)]`
+    "Entrena con AdamW. Lanza `ErrorDeUso` si algo no vale, y `FloatingPointError` si ninguna época da números."
     f = perdida if callable(perdida) else PERDIDAS.get(perdida)
     if f is None: raise ErrorDeUso(f"Pérdida «{perdida}» desconocida; las hay: {', '.join(PERDIDAS)}.")
     comprobar_vectores(clip, clap, parejas=True, minimo=10)
     if validacion is not None: comprobar_vectores(*validacion, d=clip.shape[1], parejas=True)
-    if not 0 <= ema < 1: raise ErrorDeUso(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
+    if not 0 <= ema < 1:
+        raise ErrorDeUso(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
     for que, valor in dict(epocas=epocas, batch_size=batch_size, oculta=oculta).items():
         if valor < 1: raise ErrorDeUso(f"{que} debe ser al menos 1, y es {valor}.")
-    clip, clap = (torch.as_tensor(x).float() for x in (clip, clap))  # la red es de float32, y la tabla puede no serlo
-    if validacion is not None: validacion = tuple(torch.as_tensor(x).float() for x in validacion)
     azar = torch.Generator().manual_seed(semilla)
     torch.manual_seed(semilla)
     if validacion is None:
         orden, nv = torch.randperm(len(clip), generator=azar), max(1, int(fraccion*len(clip)))
-        validacion, clip, clap = (clip[orden[:nv]], clap[orden[:nv]]), clip[orden[nv:]], clap[orden[nv:]]
+        validacion = clip[orden[:nv]], clap[orden[:nv]]
+        clip, clap = clip[orden[nv:]], clap[orden[nv:]]
+    clip, clap, x_val, y_val = (torch.as_tensor(v).float() for v in (clip, clap, *validacion))  # la red es de float32
     red = Traductor(oculta, clip.shape[1], normalizar)
     escala = 1. if normalizar else clip.norm(dim=1).mean()
-    if normalizar: clip = F.normalize(clip, dim=1); red.centro.copy_(clip.mean(0))
+    if normalizar:
+        clip = F.normalize(clip, dim=1)
+        red.centro.copy_(clip.mean(0))
     media = AveragedModel(red, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
     vista = media.module if ema else red  # la que se valida
     opt = torch.optim.AdamW(red.parameters(), lr, weight_decay=.01, fused=True)
     plan = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=epocas*math.ceil(len(clip)/batch_size))
     mejor, cual, pesos, historia = -math.inf, 0, None, []
     for epoca in tqdm(range(epocas), desc=f"Traductor {perdida} {oculta}", disable=not progreso):
-        suma = []
+        perdidas = []
         for lote in torch.randperm(len(clip), generator=azar).split(batch_size):
             l = f(red(ensuciar(clip[lote], ruido*escala, azar)), clap[lote])
-            opt.zero_grad(); l.backward(); opt.step(); plan.step(); suma.append(l.item())
+            opt.zero_grad()
+            l.backward()
+            opt.step()
+            plan.step()
+            perdidas.append(l.item())
             if ema: media.update_parameters(red)
-        with torch.no_grad(): coseno = F.cosine_similarity(vista(validacion[0]), validacion[1]).mean().item()
-        historia.append((epoca, sum(suma)/len(suma), coseno))
-        if coseno > mejor: mejor, cual, pesos = coseno, epoca, {k: v.clone() for k, v in vista.state_dict().items()}
+        with torch.no_grad(): coseno = F.cosine_similarity(vista(x_val), y_val).mean().item()
+        historia.append((epoca, sum(perdidas)/len(perdidas), coseno))
+        if coseno > mejor:
+            mejor, cual, pesos = coseno, epoca, {k: v.clone() for k, v in vista.state_dict().items()}
         if paciencia is not None and epoca - cual >= paciencia: break
-    if pesos is None: raise FloatingPointError(f"El entrenamiento no dio números en ninguna época: pruebe con menos tasa de aprendizaje (lr={lr}).")
+    if pesos is None:
+        raise FloatingPointError(f"Ninguna época dio números: pruebe con menos tasa de aprendizaje (lr={lr}).")
     red.load_state_dict(pesos)
     return red.eval(), historia
-
-# %% ../nbs/03_traductor.ipynb #e40b7c98
-def racimos(
-    clip: torch.Tensor,   # `(n, d)`
-    k: int,
-    semilla: int = 0,
-) -> torch.Tensor:        # `(k, d)`, de norma 1
-    "Los centros de `k` racimos de unos embeddings (k-medias). Lanza `ValueError` si hay menos embeddings que racimos."
-    comprobar_vectores(clip)
-    from sklearn.cluster import KMeans
-    if len(clip) < k: raise ErrorDeUso(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
-    return F.normalize(torch.from_numpy(KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy()).cluster_centers_).float(), dim=1)
-
-def con_memoria(
-    red: Traductor,
-    clip: torch.Tensor,       # de textos, `(n, 512)`
-    k: int = 96,              # racimos
-    temperatura: float = .03,
-    imagenes: torch.Tensor | None = None,  # de los conceptos, `(m, 512)`: se pone el umbral que deja fuera a una de cada diez
-    otros: torch.Tensor | None = None,     # de textos de otras cosas, `(n, 512)`
-    semilla: int = 0,
-) -> Traductor:               # una copia
-    "El Traductor, con los centros de `k` racimos de esos textos como memoria, y otros tantos de los de otras cosas. Lanza `ValueError` si hay menos textos que racimos."
-    comprobar_vectores(clip, *[x for x in (imagenes, otros) if x is not None], d=red.config.dimension)
-    de_otros = torch.zeros(0, red.config.dimension) if otros is None else racimos(otros, k, semilla)
-    otra = Traductor(**{p: red.config[p] for p in ("oculta", "dimension", "normalizar")}, memoria=k, temperatura=temperatura, otros=len(de_otros))
-    otra.load_state_dict({**red.state_dict(), "recuerdos": racimos(clip, k, semilla), "de_otros": de_otros})
-    if imagenes is not None: otra.register_to_config(umbral=round(otra.margen(imagenes).quantile(.1).item(), 4))
-    return otra.eval()
 
 # %% ../nbs/03_traductor.ipynb #19c17dfc
 def vecinas(
@@ -197,9 +168,75 @@ def vecinas(
     embeddings: torch.Tensor,   # de esos textos en CLAP, `(n, 512)`
     k: int = 5,
 ) -> list[tuple[str, float]]:   # descripción y coseno
-    "Las `k` descripciones más cercanas."
-    if getattr(traducido, "ndim", None) != 1: raise ErrorDeUso(f"Se esperaba un solo embedding, (d,), y llegó {tuple(getattr(traducido, 'shape', ())) or type(traducido).__name__}.")
+    "Las `k` descripciones más cercanas. Lanza `ErrorDeUso` si no hay un solo embedding, o tantos como textos."
+    if getattr(traducido, "ndim", None) != 1:
+        forma = tuple(getattr(traducido, "shape", ())) or type(traducido).__name__
+        raise ErrorDeUso(f"Se esperaba un solo embedding, (d,), y llegó {forma}.")
     comprobar_vectores(traducido[None], embeddings)
-    if len(textos) != len(embeddings): raise ErrorDeUso(f"Hay {len(textos)} descripciones y {len(embeddings)} embeddings.")
+    if len(textos) != len(embeddings):
+        raise ErrorDeUso(f"Hay {len(textos)} descripciones y {len(embeddings)} embeddings.")
     coseno = F.cosine_similarity(traducido[None], embeddings)
     return [(textos[i], coseno[i].item()) for i in coseno.topk(min(k, len(textos))).indices.tolist()]
+
+# %% ../nbs/03_traductor.ipynb #e40b7c94
+@patch
+def recordar(self: Traductor,
+    clip: torch.Tensor,   # de imágenes, `(n, 512)`
+) -> torch.Tensor:        # `(n, 512)`
+    "Lleva cada imagen adonde están los textos: su media, pesada por el parecido. Sin memoria, la deja como está."
+    comprobar_vectores(clip, d=self.config.dimension)
+    if not len(self.recuerdos): return clip
+    return torch.softmax(_direccion(clip) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
+
+# %% ../nbs/03_traductor.ipynb #e40b7c93
+def racimos(
+    clip: torch.Tensor,   # `(n, d)`
+    k: int,
+    semilla: int = 0,
+) -> torch.Tensor:        # `(k, d)`, de norma 1
+    "Los centros de `k` racimos de unos embeddings (k-medias). Lanza `ErrorDeUso` si hay menos embeddings que racimos."
+    from sklearn.cluster import KMeans
+    comprobar_vectores(clip)
+    if len(clip) < k: raise ErrorDeUso(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
+    medias = KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy())
+    return F.normalize(torch.from_numpy(medias.cluster_centers_).float(), dim=1)
+
+# %% ../nbs/03_traductor.ipynb #e40b7c95
+@patch
+def margen(self: Traductor,
+    clip: torch.Tensor,   # de imágenes, `(n, 512)`
+) -> torch.Tensor:        # `(n,)`; sin memoria, 0
+    "Cuánto más se parece cada imagen a lo recordado que a otras cosas: de cada lado, el coseno más alto, suavizado."
+    comprobar_vectores(clip, d=self.config.dimension)
+    if not len(self.recuerdos): return clip.new_zeros(len(clip))
+    τ, x = self.config.temperatura, _direccion(clip)
+    propio, ajeno = (τ*torch.logsumexp(x @ r.T/τ, dim=1) if len(r) else 0. for r in (self.recuerdos, self.de_otros))
+    return propio - ajeno
+
+@patch
+def ajenas(self: Traductor,
+    clip: torch.Tensor,   # de imágenes, `(n, 512)`
+) -> torch.Tensor:        # `(n,)` bool
+    "¿Qué imágenes no se parecen lo bastante a lo que se recuerda?"
+    return self.margen(clip) < self.config.umbral
+
+# %% ../nbs/03_traductor.ipynb #e40b7c98
+def con_memoria(
+    red: Traductor,
+    clip: torch.Tensor,                    # de textos, `(n, 512)`
+    k: int = 96,                           # racimos
+    temperatura: float = .03,
+    imagenes: torch.Tensor | None = None,  # de los conceptos, `(m, 512)`: el umbral deja fuera a una de cada diez
+    otros: torch.Tensor | None = None,     # de textos de otras cosas, `(n, 512)`
+    semilla: int = 0,
+) -> Traductor:                            # una copia
+    "El Traductor, con los centros de `k` racimos de esos textos como memoria. Lanza lo que `racimos`."
+    d = red.config.dimension
+    comprobar_vectores(clip, *[x for x in (imagenes, otros) if x is not None], d=d)
+    recuerdos = racimos(clip, k, semilla)
+    de_otros = torch.zeros(0, d) if otros is None else racimos(otros, k, semilla)
+    copiado = {p: red.config[p] for p in ("oculta", "dimension", "normalizar")}
+    otra = Traductor(**copiado, memoria=k, temperatura=temperatura, otros=len(de_otros))
+    otra.load_state_dict(red.state_dict() | dict(recuerdos=recuerdos, de_otros=de_otros))
+    if imagenes is not None: otra.register_to_config(umbral=round(otra.margen(imagenes).quantile(.1).item(), 4))
+    return otra.eval()

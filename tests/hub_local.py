@@ -16,7 +16,8 @@ class Hub:
     - un número: ese estado HTTP (o una pareja con sus cabeceras);
     - `corte`: a mitad del archivo se cierra la conexión, una sola vez;
     - `corto`: llega entera una respuesta con la mitad del archivo, una sola vez;
-    - `atasco`: a mitad del archivo no llega nada más, hasta que se suelte `hub.suelta`.
+    - `atasco`: a mitad del archivo no llega nada más, hasta que se suelte `hub.suelta`;
+    - `xet`: está en Xet, el otro almacén del hub (aquí no lo hay: solo se dice).
     """
 
     def __init__(self):
@@ -76,9 +77,10 @@ class Manejador(http.server.BaseHTTPRequestHandler):
         if api: return self.responder(200, json.dumps(self.arbol(repo) if resto[0] == 'tree' else dict(id=nombre, sha=repo['revision'], siblings=[])).encode(), Content_Type='application/json')
         if ruta not in repo['archivos']: return self.responder(404, X_Error_Code='EntryNotFound', X_Repo_Commit=repo['revision'])
         datos = repo['archivos'][ruta].read_bytes()
+        xet = dict(X_Xet_Hash='0'*64, X_Xet_Refresh_Route=f'{self.hub.url}/xet') if averia == 'xet' else {}
         if not cdn and len(datos) >= GRANDE:  # lo de LFS está en otra máquina, y aquí solo se dice dónde
             return self.responder(302, Location=f'http://localhost:{self.server.server_port}/cdn/{nombre}/{ruta}', X_Repo_Commit=repo['revision'],
-                                  X_Linked_Etag=f'"{hashlib.sha256(datos).hexdigest()}"', X_Linked_Size=len(datos))
+                                  X_Linked_Etag=f'"{hashlib.sha256(datos).hexdigest()}"', X_Linked_Size=len(datos), **xet)
         self.archivo(datos, averia, nombre, ruta, {} if cdn else dict(X_Repo_Commit=repo['revision']))
 
     def arbol(self, repo: dict) -> list[dict]:

@@ -2,17 +2,22 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hub_local import Hub
+from huggingface_hub import close_session, constants
 
-from img2audio.comun.perfiles import PERFILES
+from img2audio.comun.perfiles import PERFILES, ModeloNoDisponible, _traer
 
 PIEZAS = ('clip', 'clap', 'audioldm')
 CLIP, CLAP, AUDIOLDM = (getattr(PERFILES['base'], m).split('@')[0] for m in PIEZAS)
@@ -49,7 +54,7 @@ json.dump(hecho, open('hecho.json', 'w'))
 
 # Y otro, sin hub: lo que ya está en la caché, y lo que no.
 SIN_RED = '''
-import json, runpy, sys, time
+import io, json, runpy, sys, time
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -66,8 +71,11 @@ def intentar(nombre, perfil):
     except ModeloNoDisponible as e: hecho[nombre] = str(e)
 intentar('base-m', 'base-m')
 intentar('mezcla', Perfil('mezcla', *json.load(open('local.json'))[:2], 'cvssp/audioldm-m-full', ''))
-constants.HF_HUB_OFFLINE, time.sleep = False, lambda s: None   # ahora sin la variable: el hub, sencillamente, no contesta
+constants.HF_HUB_OFFLINE = False   # ahora sin la variable: el hub, sencillamente, no contesta
+dicho, empieza, sys.stderr = sys.stderr, time.monotonic(), io.StringIO()
 intentar('sin hub', 'base-m')
+hecho['sin hub, y además'] = time.monotonic() - empieza, sys.stderr.getvalue()
+sys.stderr = dicho
 pesos = (Path(base.clip)/'model.safetensors').resolve()
 pesos.write_bytes(pesos.read_bytes()[:-100])
 intentar('dañado', 'base')
@@ -203,7 +211,7 @@ def test_cada_uno_en_su_revision(taller, hub, hecho):
 
 
 def test_se_avisa_de_lo_que_se_descarga(hecho):
-    assert 'Se descargan, una sola vez, en ' in hecho['salida'] and f'{CLIP} (0.61 GB), {CLAP} (0.62 GB), {AUDIOLDM} (1.69 GB)' in hecho['salida']
+    assert 'Se descargan, una sola vez, en ' in hecho['salida'] and f'{CLIP} (0.61 GB), {CLAP} (0.62 GB), {AUDIOLDM} (1.69 GB); y 0.61 GB más' in hecho['salida']
     assert '%|' in hecho['error']  # con barras
 
 
@@ -270,6 +278,97 @@ def test_sin_red_suena_lo_mismo(taller, sin_red):
     ('dañado', 'está cortado o dañado: bórrelo y vuelva a obtenerlo')])
 def test_sin_red_se_dice_que_falta(sin_red, caso, dice):
     assert isinstance(sin_red[caso], str) and dice in sin_red[caso]
+
+
+def test_sin_hub_se_dice_pronto_y_solo_eso(sin_red):
+    "Sin el medio minuto de reintentos de `huggingface_hub`, ni sus once renglones en inglés."
+    tarda, dicho = sin_red['sin hub, y además']
+    assert tarda < 5 and dicho == ''
+
+
+@pytest.fixture
+def otro_hub(taller, tmp_path, monkeypatch):
+    "Un hub con un solo modelo, `pruebas/clip`, y una caché vacía; en este mismo proceso."
+    h = Hub()
+    h.publicar('pruebas/clip', taller/'modelos'/'clip', 'c'*40)
+    suyo = dict(ENDPOINT=h.url, HUGGINGFACE_CO_URL_TEMPLATE=h.url + '/{repo_id}/resolve/{revision}/{filename}')
+    for variable, valor in (suyo | dict(HF_HUB_CACHE=str(tmp_path/'hub'), HF_HUB_OFFLINE=False)).items():
+        monkeypatch.setattr(constants, variable, valor)
+    close_session()
+    yield h
+    h.cerrar()
+    close_session()
+
+
+def no_se_baja() -> str:
+    "Lo que se dice al no poder traer `pruebas/clip`; antes de cinco segundos, y sin nada más en la consola."
+    inicio = time.monotonic()
+    with pytest.raises(ModeloNoDisponible) as e: _traer(dict(clip='pruebas/clip@' + 'c'*40))
+    assert time.monotonic() - inicio < 5
+    return str(e.value)
+
+
+@pytest.mark.parametrize('fallo, dice', [
+    (RuntimeError('Data processing error: CAS service error : ReqwestMiddleware Error'), 'ha fallado Xet, .*CAS service error.* HF_HUB_DISABLE_XET=1'),
+    (RuntimeError('Data processing error: I/O error: No space left on device (os error 28)'), 'no cabe en el disco')])
+def test_xet_que_falla(otro_hub, monkeypatch, fallo, dice):
+    "hf-xet lanza `RuntimeError`, que no es un error de red (xet-core 394 y 444; huggingface_hub 3440)."
+    otro_hub.averias['pruebas/clip'] = {PESOS: 'xet'}
+    def xet_get(**_): raise fallo
+    monkeypatch.setattr('huggingface_hub.file_download.xet_get', xet_get)
+    monkeypatch.setattr('huggingface_hub.file_download.is_xet_available', lambda: True)
+    assert re.search(dice, no_se_baja())
+
+
+@pytest.fixture(scope='module')
+def certificado(tmp_path_factory) -> Path:
+    "Un certificado de `localhost` del que nadie responde."
+    if not shutil.which('openssl'): pytest.skip('Falta openssl, con el que se hace el certificado de prueba.')
+    d = tmp_path_factory.mktemp('certificado')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+                    '-keyout', d/'clave.pem', '-out', d/'cert.pem'], check=True, capture_output=True)
+    return d
+
+
+def test_certificado_que_no_vale(otro_hub, monkeypatch, certificado, capfd):
+    "No es que no haya red."
+    contexto = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    contexto.load_cert_chain(certificado/'cert.pem', certificado/'clave.pem')
+    otro_hub.servidor.socket = contexto.wrap_socket(otro_hub.servidor.socket, server_side=True)
+    monkeypatch.setattr(constants, 'ENDPOINT', f'https://localhost:{otro_hub.servidor.server_port}')
+    dicho = no_se_baja()
+    assert 'no se fía del certificado' in dicho and 'SSL_CERT_FILE' in dicho and 'no hay red' not in dicho
+    assert capfd.readouterr().err == ''
+
+
+def test_proxy_que_no_lleva_al_hub(otro_hub, monkeypatch, capfd):
+    "Ni el que no está, ni el que dice que no."
+    for v in ('no_proxy', 'NO_PROXY', 'all_proxy', 'ALL_PROXY'): monkeypatch.delenv(v, raising=False)
+    monkeypatch.setattr(constants, 'ENDPOINT', 'https://huggingface.example')
+    for puerto in (9, otro_hub.servidor.server_port):
+        for v in ('https_proxy', 'HTTPS_PROXY'): monkeypatch.setenv(v, f'http://127.0.0.1:{puerto}')
+        close_session()
+        dicho = no_se_baja()
+        assert 'el proxy de este equipo no lleva al hub' in dicho and 'no hay red' not in dicho
+    assert capfd.readouterr().err == ''
+
+
+def test_el_hub_que_no_contesta(otro_hub, monkeypatch):
+    "Acepta la conexión, y nada más."
+    with socket.create_server(('127.0.0.1', 0)) as mudo:
+        monkeypatch.setattr(constants, 'ENDPOINT', f'http://127.0.0.1:{mudo.getsockname()[1]}')
+        assert 'no hay red' in no_se_baja()
+
+
+def test_se_dice_como_bajarlo_todo_desde_otro_equipo(otro_hub):
+    "Una orden por modelo, con lo que se baja y nada más: son tres veces menos."
+    otro_hub.cerrar()
+    faltan = {m: getattr(PERFILES['base'], m) for m in PIEZAS}
+    with pytest.raises(ModeloNoDisponible) as e: _traer(faltan)
+    ordenes = re.findall('«(hf download .*?)»', str(e.value))
+    lleva = ' '.join(f'--include "{a}"' for a in ('*.json', '*.txt', '*.safetensors'))
+    assert ordenes == [f'hf download {m} --revision {r} {lleva}' for m, r in (f.split('@') for f in faltan.values())]
+    assert '0.61 GB más, de disco y de memoria, si hay que unir el CLAP' in str(e.value)
 
 
 def test_los_restos_se_recogen(taller, hub, sin_red):

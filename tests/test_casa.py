@@ -79,3 +79,26 @@ def test_importar_no_cambia_argparse():
     entorno = {**os.environ, 'HF_HUB_OFFLINE': '1'}
     r = subprocess.run([sys.executable, '-c', codigo], env=entorno, capture_output=True, text=True, encoding='utf-8')
     assert r.returncode == 0, r.stderr[-2000:]
+
+
+def test_cargar_un_perfil_no_cambia_nada_de_fuera():
+    "Las barras y los informes de transformers y de datasets, y los filtros de avisos, como los tuviera quien lo usa."
+    codigo = """
+import warnings
+import datasets
+from transformers.utils import logging
+def fuera():
+    return (logging.get_verbosity(), logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled(),
+            warnings.showwarning, [f for f in warnings.filters if type(f[3]).__module__ != 'img2audio.comun.sistema'])
+from img2audio.integracion import sonorizar  # diffusers y transformers ponen sus filtros al importarse
+for nivel, barras in ((logging.WARNING, True), (logging.INFO, False)):
+    logging.set_verbosity(nivel)
+    logging.enable_progress_bar() if barras else logging.disable_progress_bar()
+    datasets.enable_progress_bars() if barras else datasets.disable_progress_bars()
+    antes = fuera()
+    sonorizar('🐓', texto='un gallo', segundos=.32, pasos=1, progreso=False)
+    assert fuera() == antes, (antes, fuera())
+"""
+    entorno = {**os.environ, 'HF_HUB_OFFLINE': '1'}
+    r = subprocess.run([sys.executable, '-c', codigo], env=entorno, capture_output=True, text=True, encoding='utf-8')
+    assert r.returncode == 0, r.stderr[-2000:]

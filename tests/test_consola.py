@@ -15,6 +15,7 @@ import soundfile
 from safetensors.torch import load_file, save_file
 
 from img2audio import __version__, integracion
+from img2audio.comun import difusion
 from img2audio.comun.imagenes import abrir_imagen
 from img2audio.comun.perfiles import MINI, PIEZAS, huella_perfil
 from img2audio.comun.sistema import ErrorDeUso
@@ -285,8 +286,8 @@ def test_la_aplicacion_usa_la_tuberia_de_sonorizar(monkeypatch):
         pedidas.append((dispositivo, dtype))
         return cargar(p, 'cpu', dtype, estado)
     monkeypatch.setattr(integracion, '_cargar', apuntar)
-    monkeypatch.setattr(integracion.torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(integracion, 'dispositivo_valido', lambda d: d)
+    monkeypatch.setattr(difusion.torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(difusion, 'dispositivo_valido', lambda d: d)
     app = aplicacion.Aplicacion()
     for k, v in dict(fuente='🐓', segundos=1, pasos=1).items(): app.mandos[k].value = v
     assert app.generar() is not None

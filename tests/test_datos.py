@@ -1,12 +1,14 @@
 "Los cargadores que descargan: con suma buena, con suma mala, sin servidor; y la estructura del archivo de ESC-50."
 import hashlib
 import http.server
+import io
 import tarfile
 import threading
 import zipfile
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from PIL import Image
@@ -14,6 +16,8 @@ from PIL import Image
 from img2audio import base_de_datos as bd
 from img2audio.comun import imagenes as img
 from img2audio.comun import sistema, sonidos
+from img2audio.taller import fotos as fotografias
+from img2audio.taller import grabaciones
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def test_audiocaps_descargado(servidor, monkeypatch):
     carpeta, url = servidor
     (carpeta/"val.csv").write_text("audiocap_id,youtube_id,start_time,caption\n7,x,0,A dog barks\n", encoding="utf-8")
     monkeypatch.setattr(bd, "AUDIOCAPS", url)
-    monkeypatch.setitem(bd.SUMAS_AUDIOCAPS, "val", suma(carpeta/"val.csv"))
+    monkeypatch.setitem(bd._SUMAS_AUDIOCAPS, "val", suma(carpeta/"val.csv"))
     assert bd.cargar_audiocaps("val")[0] == dict(id="7", caption="A dog barks")
     (carpeta/"val.csv").unlink()
     assert len(bd.cargar_audiocaps("val")) == 1  # la segunda vez, de la caché
@@ -55,19 +59,23 @@ def test_suma_equivocada_y_servidor_ausente(servidor, tmp_path):
 def test_esc10_descargado(servidor, monkeypatch):
     carpeta, url = servidor
     soundfile.write(carpeta/"a.wav", np.zeros(44100, np.float32), 44100)
-    meta = "filename,fold,target,category,esc10,src_file,take\n1-100-A-0.wav,1,0,dog,True,100,A\n2-200-A-5.wav,2,5,cat,False,200,A\n4-300-B-1.wav,4,1,rooster,True,300,B\n"
+    meta = ("filename,fold,target,category,esc10,src_file,take\n1-100-A-0.wav,1,0,dog,True,100,A\n"
+            "2-200-A-5.wav,2,5,cat,False,200,A\n4-300-B-1.wav,4,1,rooster,True,300,B\n")
+    licencias = ("101 - Dog:\n- [1-100-A.ogg]: clip derived from a.wav (http://x) by a [CC0]\n"
+                 "- [2-200-A.ogg]: clip derived from b.wav (http://y) by b [CC-BY-NC]\n")
     with zipfile.ZipFile(carpeta/"esc.zip", "w") as z:
         z.writestr("ESC-50-master/meta/esc50.csv", meta)
-        z.writestr("ESC-50-master/LICENSE", "101 - Dog:\n- [1-100-A.ogg]: clip derived from a.wav (http://x) by a [CC0]\n- [2-200-A.ogg]: clip derived from b.wav (http://y) by b [CC-BY-NC]\n")
+        z.writestr("ESC-50-master/LICENSE", licencias)
         for n in ("1-100-A-0", "2-200-A-5", "4-300-B-1"): z.write(carpeta/"a.wav", f"ESC-50-master/audio/{n}.wav")
-    monkeypatch.setattr(bd, "ESC50", f"{url}/esc.zip")
-    monkeypatch.setattr(bd, "SUMA_ESC50", suma(carpeta/"esc.zip"))
-    filas = bd.cargar_esc10((1, 2, 3))
+    monkeypatch.setattr(grabaciones, "ESC50", f"{url}/esc.zip")
+    monkeypatch.setattr(grabaciones, "SUMA_ESC50", suma(carpeta/"esc.zip"))
+    filas = grabaciones.cargar_esc10((1, 2, 3))
     assert [(f["clase"], f["fold"], f["grabacion"]) for f in filas] == [("dog_bark", 1, "100")]
     assert sonidos.leer_audio(filas[0]["archivo"]).shape == (16_000,)
-    assert [f["clase"] for f in bd.cargar_esc10((4,))] == ["rooster"]
-    assert [f["clase"] for f in bd.cargar_esc50((1, 2))] == ["dog_bark"]  # la del gato no deja usarse comercialmente
-    assert [f["clase"] for f in bd.cargar_esc50((1, 2), ("CC-BY-NC",))] == ["cat"]
+    assert [f["clase"] for f in grabaciones.cargar_esc10((4,))] == ["rooster"]
+    # la del gato no deja usarse comercialmente
+    assert [f["clase"] for f in grabaciones.cargar_esc50((1, 2))] == ["dog_bark"]
+    assert [f["clase"] for f in grabaciones.cargar_esc50((1, 2), ("CC-BY-NC",))] == ["cat"]
 
 
 def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
@@ -94,36 +102,100 @@ def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
     assert set(c.filas.base) == {"textos", "imágenes", "ambas"} and set(c.filas.conjunto) == {"textos", "WIT", "Conceptual"}
 
 
+def jpeg(ancho: int, alto: int, color: str = "red") -> bytes:
+    salida = io.BytesIO()
+    Image.new("RGB", (ancho, alto), color).save(salida, "JPEG")
+    return salida.getvalue()
+
+
+def en_zip(archivo, miembros: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(archivo, "w") as z:
+        for ruta, datos in miembros.items(): z.writestr(ruta, datos)
+
+
+def en_tar(miembros: dict[str, bytes]) -> bytes:
+    salida = io.BytesIO()
+    with tarfile.open(fileobj=salida, mode="w:gz") as t:
+        for ruta, datos in miembros.items():
+            suyo = tarfile.TarInfo(ruta)
+            suyo.size = len(datos)
+            t.addfile(suyo, io.BytesIO(datos))
+    return salida.getvalue()
+
+
 def test_fotos_descargadas(servidor, monkeypatch):
-    "De un zip con un tar dentro (Caltech) y de un tar suelto (Imagenette); lo que falta o no se abre, se dice."
+    """De un zip con un tar dentro y restos de macOS (Caltech), de un tar suelto (Imagenette) y de uno con otras carpetas
+    que las de la lista (tiempo). Lo que falta, no se abre o no se puede bajar, se dice."""
     carpeta, url = servidor
-    lista = bd.pd.read_csv(sistema.PAQUETE/"fotos"/"publicas.csv")
-    una, otra = (lista[lista.fuente == f].iloc[0] for f in ("caltech101", "imagenette"))
-    Image.new("RGB", (300, 200), "red").save(carpeta/"roja.jpg"); Image.new("L", (100, 160), 9).save(carpeta/"gris.jpg")
-    with tarfile.open(carpeta/"dentro.tar.gz", "w:gz") as t: t.add(carpeta/"roja.jpg", una.ruta)
-    for nombre in bd.FOTOS_PUBLICAS:
-        with zipfile.ZipFile(carpeta/f"{nombre}.zip", "w") as z: z.writestr("README", "nada")
-        monkeypatch.setitem(bd.FOTOS_PUBLICAS, nombre, f"{url}/{nombre}.zip")
-    with zipfile.ZipFile(carpeta/"caltech101.zip", "w") as z: z.write(carpeta/"dentro.tar.gz", "caltech-101/101_ObjectCategories.tar.gz")
-    rota = lista[(lista.fuente == "imagenette")].iloc[1]
-    (carpeta/"rota.jpg").write_bytes(b"esto no es una imagen")
-    with tarfile.open(carpeta/"imagenette.zip", "w:gz") as t:
-        t.add(carpeta/"gris.jpg", f"imagenette2-160/{otra.ruta}"); t.add(carpeta/"rota.jpg", f"imagenette2-160/{rota.ruta}")
-    monkeypatch.setitem(bd.SUMAS_FOTOS, "imagenette", suma(carpeta/"imagenette.zip"))
-    with pytest.warns(UserWarning, match=f"Faltan {len(lista) - 2} de las {len(lista)}"): fotos = bd.fotos_descargadas()
-    assert set(fotos.ruta) == {una.ruta, otra.ruta}
-    assert [Image.open(f).size for f in fotos.sort_values("fuente").archivo] == [(192, 128), (100, 160)]  # nunca se agranda
+    lista = pd.read_csv(sistema.PAQUETE/"fotos"/"publicas.csv")
+    una, otra, lluvia = (lista[lista.fuente == f].iloc[0] for f in ("caltech101", "imagenette", "tiempo"))
+    rota, nombre = lista[(lista.fuente == "imagenette")].iloc[1], lluvia.ruta.rpartition("/")[2]
+    for fuente in fotografias.FOTOS_PUBLICAS:
+        en_zip(carpeta/f"{fuente}.zip", {"README": b"nada"})
+        monkeypatch.setitem(fotografias.FOTOS_PUBLICAS, fuente, f"{url}/{fuente}.zip")
+    (carpeta/"fuego.zip").unlink()
+    restos = b"\0\5\26\7\0\2\0\0Mac OS X"
+    en_zip(carpeta/"caltech101.zip", {
+        "caltech-101/": b"", "__MACOSX/._caltech-101": restos,
+        "caltech-101/Annotations.tar": en_tar({"Annotations/x.mat": b"caja"}),
+        "__MACOSX/caltech-101/._Annotations.tar": restos,
+        "caltech-101/101_ObjectCategories.tar.gz": en_tar({
+            una.ruta: jpeg(300, 200), una.ruta.replace("image", "._image"): restos}),
+        "__MACOSX/caltech-101/._101_ObjectCategories.tar.gz": restos,
+        "caltech-101/no_lo_es.tar.gz": b"ni tar ni zip", "caltech-101/show_annotation.m": b"%"})
+    (carpeta/"imagenette.zip").write_bytes(en_tar({
+        f"imagenette2-160/{otra.ruta}": jpeg(100, 160), f"imagenette2-160/{rota.ruta}": b"esto no es una imagen"}))
+    en_zip(carpeta/"dentro.zip", {f"dataset2/dataset2/{nombre}": jpeg(64, 64), f"__MACOSX/dataset2/._{nombre}": restos})
+    en_zip(carpeta/"tiempo.zip", {"Multi-class Weather/dataset2.zip": (carpeta/"dentro.zip").read_bytes()})
+    monkeypatch.setitem(fotografias.SUMAS_FOTOS, "imagenette", suma(carpeta/"imagenette.zip"))
+    with pytest.warns(UserWarning, match=f"Faltan {len(lista) - 3} de las {len(lista)}") as avisos:
+        fotos = fotografias.fotos_descargadas()
+    assert set(fotos.ruta) == {una.ruta, otra.ruta, lluvia.ruta}
+    assert [Image.open(f).size for f in fotos.sort_values("fuente").archivo] == [(192, 128), (100, 160), (64, 64)]
+    dicho = [str(a.message) for a in avisos]
+    assert len(dicho) == 2 and "No se pudo descargar" in dicho[0] and "fuego.zip" in dicho[0]
+    for fuente, hay in dict(caltech101=1, imagenette=1, tiempo=1, fuego=0, galliformespectra=0).items():
+        suyas = (lista.fuente == fuente).sum()
+        assert f"{fuente}, {suyas - hay} de {suyas}" in dicho[1]
     for f in carpeta.glob("*.zip"): f.unlink()
     with pytest.warns(UserWarning, match="Faltan"):
-        filas = [f for p in ("train", "test") for f in bd.cargar_fotos(p)]  # la segunda vez, de la caché
-    assert {f["clase"] for f in filas} == {una.clase, otra.clase}
+        filas = [f for p in ("train", "test") for f in fotografias.cargar_fotos(p)]  # la segunda vez, de la caché
+    assert {f["clase"] for f in filas} == {una.clase, otra.clase, lluvia.clase}
+
+
+def test_fotos_sin_red(servidor, monkeypatch):
+    "Si no se consigue ninguna, es un error, y no una tabla vacía."
+    for fuente in fotografias.FOTOS_PUBLICAS: monkeypatch.setitem(fotografias.FOTOS_PUBLICAS, fuente, f"{servidor[1]}/{fuente}.zip")
+    with pytest.warns(UserWarning), pytest.raises(ConnectionError, match="ninguna fotografía"): fotografias.fotos_descargadas()
+
+
+def test_foto_con_el_mismo_nombre(tmp_path):
+    "Si la ruta no está y hay varias que se llaman así, no se adivina."
+    en_zip(tmp_path/"a.zip", {"x/perro/1.jpg": jpeg(9, 9), "x/gallo/1.jpg": jpeg(8, 8), "x/perro/2.jpg": jpeg(7, 7)})
+    fotografias._traer(tmp_path/"a.zip", ["gallo/1.jpg", "mar/1.jpg", "mar/2.jpg"], tmp_path/"fuera", 128)
+    salen = {f.relative_to(tmp_path/"fuera").as_posix(): Image.open(f).size for f in (tmp_path/"fuera").rglob("*.jpg")}
+    assert salen == {"gallo/1.jpg": (8, 8), "mar/2.jpg": (7, 7)}
 
 
 def test_lista_de_fotos():
     "Ninguna repetida; ninguna fuente sin dirección; lo apartado, apartado."
-    lista = bd.pd.read_csv(sistema.PAQUETE/"fotos"/"publicas.csv")
-    assert set(lista.fuente) == set(bd.FOTOS_PUBLICAS) and set(lista.clase) <= set(bd.CLASES) and not lista.ruta.duplicated().any()
+    lista = pd.read_csv(sistema.PAQUETE/"fotos"/"publicas.csv")
+    assert set(lista.fuente) == set(fotografias.FOTOS_PUBLICAS) and set(lista.clase) <= set(bd.CLASES)
+    assert not lista.ruta.duplicated().any()
     assert {(p, n > 100) for p, n in lista.particion.value_counts().items()} == {("train", True), ("test", True)}
+
+
+def test_partir_nombre():
+    rutas = ("a.b/001.seg.PNG", "./0.txt", "a.b/sin", ".oculto")
+    assert [img.partir_nombre(r) for r in rutas] == [("a.b/001", "seg.png"), ("./0", "txt"), None, None]
+
+
+def test_la_gramatica_viaja_con_el_paquete():
+    "Sus frases son las de siempre: los pesos de `mini` aprendieron con ellas."
+    base = bd.base_mini(400)["caption"]
+    assert base[0] == "una imagen de: alguien estornuda sin descanso bajo el cielo"
+    suma = "fef785b490c5704e28634a6a3ee4c05535936494d66065cc4d16d65fd3f91a54"
+    assert hashlib.sha256("\n".join(base).encode()).hexdigest() == suma
 
 
 def test_log_mel_contra_librosa():

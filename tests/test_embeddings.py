@@ -18,14 +18,16 @@ def python(codigo: str, carpeta: Path, **entorno) -> subprocess.CompletedProcess
 
 # Una tabla que no viene de `base_mini` tal cual, sino de transformarla con funciones sueltas, y un corte en el segundo trozo
 CORTADA = '''
+from pathlib import Path
 from img2audio import embeddings
 from img2audio.base_de_datos import base_mini
-hechos, escribir = [], embeddings._escribir
+from img2audio.comun import vectores
+hechos, escribir = [], vectores.escribir_tabla
 def anunciar(tabla, archivo):
     escribir(tabla, archivo)
-    hechos.append(archivo.name)
+    hechos.append(Path(archivo).name)
     if len(hechos) == {cortar}: import os; os._exit(9)
-embeddings._escribir = anunciar
+vectores.escribir_tabla = embeddings.escribir_tabla = anunciar
 tabla = base_mini(40).filter(lambda c: len(c) < 3, input_columns='clases').map(lambda f: dict(caption=f['caption'].upper()))
 embeddings.extraer_embeddings(tabla, 'tabla.parquet', parte=20, progreso=False)
 print(*hechos)
@@ -45,7 +47,7 @@ def test_otro_proceso_reconoce_los_trozos(tmp_path):
 ESCRIBE_TXT = '''
 import numpy as np
 from datasets import Dataset
-from img2audio.embeddings import guardar_txt
+from img2audio.comun.vectores import guardar_txt
 v = np.full((20_000, 512), .1, np.float32)
 print('empieza', flush=True)
 guardar_txt(Dataset.from_dict(dict(caption=['a']*len(v), clip=v, clap=v)), 'textos')
@@ -57,7 +59,7 @@ def test_morir_escribiendo_textos(tmp_path):
     "A mitad no hay carpeta con el nombre final; la vez siguiente se escribe entera."
     from datasets import Dataset
 
-    from img2audio.embeddings import guardar_txt, leer_txt
+    from img2audio.comun.vectores import guardar_txt, leer_txt
     proceso = subprocess.Popen([sys.executable, '-c', ESCRIBE_TXT], cwd=tmp_path, env=ENTORNO, stdout=subprocess.PIPE, text=True)
     parcial = tmp_path/'textos.parcial'
     while proceso.poll() is None and not (parcial/'000000010.txt').exists(): pass
@@ -71,12 +73,100 @@ def test_morir_escribiendo_textos(tmp_path):
     assert not parcial.exists()
 
 
+def test_un_corte_no_cambia_ni_un_bit(tmp_path, monkeypatch):
+    "CLAP falla en el tercer trozo; después solo codifica lo que faltaba, rehace lo dañado y no mezcla repartos."
+    from img2audio.base_de_datos import base_mini
+    from img2audio.comun.vectores import leer_embeddings
+    from img2audio.embeddings import CodificadorCLAP, extraer_embeddings
+    de_verdad, base = CodificadorCLAP.texto, base_mini(60)
+    cortada, entera = tmp_path/'cortada.parquet', tmp_path/'entera.parquet'
+
+    def extraer(archivo: Path, hasta: int | None = None, parte: int = 25) -> list[int]:
+        "Cuántos textos se le piden a CLAP cada vez; se corta en la llamada `hasta`."
+        veces = []
+
+        def texto(self, textos, *resto):
+            if len(veces) == hasta: raise InterruptedError('se fue la luz')
+            veces.append(len(textos))
+            return de_verdad(self, textos, *resto)
+
+        monkeypatch.setattr(CodificadorCLAP, 'texto', texto)
+        extraer_embeddings(base, archivo, parte=parte, progreso=False)
+        return veces
+
+    def bits(archivo: Path) -> list[bytes]:
+        return [leer_embeddings(archivo)[c][:].numpy().tobytes() for c in ('clip', 'clap')]
+
+    with pytest.raises(InterruptedError, match='se fue la luz'): extraer(cortada, hasta=2)
+    assert not cortada.exists()
+    assert extraer(cortada) == [10]  # de 25, 25 y 10, solo faltaban las 10 últimas
+    assert extraer(entera) == [25, 25, 10]
+    assert bits(cortada) == bits(entera)
+    cortada.unlink()
+    with pytest.raises(InterruptedError): extraer(cortada, hasta=2)
+    trozo = next(tmp_path.glob('cortada*.trozos'))/'000000000.parquet'
+    trozo.write_bytes(trozo.read_bytes()[:5000])
+    extraer(cortada, parte=20)  # con otro reparto, otros trozos
+    assert len(leer_embeddings(cortada)) == 60
+    assert extraer(cortada) == [25, 10]
+    assert bits(cortada) == bits(entera)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ['cortada.parquet', 'entera.parquet']
+
+
+def test_tablas_que_no_sirven(tmp_path):
+    "Se rechazan antes de cargar ningún modelo: aquí no hay ninguno que cargar."
+    from datasets import Dataset
+
+    from img2audio.embeddings import extraer_embeddings
+    for columnas, dice in ((dict(texto=['a']), 'no tiene columna «caption»'), (dict(caption=['a'], clip=[0.]), 'ya tiene'),
+                           (dict(caption=[]), 'ninguna descripción'), (dict(caption=['a', None]), 'El texto 1 de la lista')):
+        with pytest.raises((TypeError, ValueError), match=dice):
+            extraer_embeddings(Dataset.from_dict(columnas), tmp_path/'tabla.parquet', 'no-hay')
+    with pytest.raises(TypeError, match='llegó list'): extraer_embeddings(['a'], tmp_path/'tabla.parquet', 'no-hay')
+    with pytest.raises(ValueError, match='parte debe ser al menos 1'):
+        extraer_embeddings(Dataset.from_dict(dict(caption=['a'])), tmp_path/'tabla.parquet', 'no-hay', parte=0)
+
+
 # --- Cómo llega un texto, y qué números salen: en este proceso ---
 
 @pytest.fixture(scope='module')
 def codificadores():
     from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
     return dict(clip=CodificadorCLIP(), clap=CodificadorCLAP())
+
+
+def test_lo_que_no_es_una_lista_se_dice(codificadores):
+    "Textos, imágenes y ondas que no valen: el error los señala. Nada que codificar da una tabla vacía."
+    import numpy as np
+    clip, clap = codificadores['clip'], codificadores['clap']
+    silbido = np.sin(2*np.pi*440*np.arange(16_000)/16_000).astype(np.float32)
+    for cod in (clip, clap):
+        assert cod.texto([]).shape == (0, 512)
+        assert not cod.texto(['a']).is_inference()  # se puede aprender de ellos
+        for malo, dice in (('lluvia', 'lista de textos y llegó str'), (None, 'llegó NoneType'), (['a', None], 'El texto 1 .*NoneType'),
+                           ([float('nan')], 'sino float: nan'), (['mal le\udced do'], 'no es Unicode válido')):
+            with pytest.raises((TypeError, ValueError), match=dice): cod.texto(malo)
+        with pytest.raises(ValueError, match='batch_size debe ser al menos 1, y es 0'): cod.texto(['a'], batch_size=0)
+    assert clip.imagen([]).shape == (0, 512) and clap.audio([]).shape == (0, 512)
+    for malo, dice in (('🐶', 'lista de imágenes y llegó str'), (None, 'llegó NoneType'), (['🐶', 3], 'La imagen 1 de la lista es int'),
+                       ([b'esto no es una imagen'], 'No se pudo abrir')):
+        with pytest.raises((TypeError, ValueError), match=dice): clip.imagen(malo)
+    with pytest.raises(ValueError, match='y es -1'): clip.imagen(['🐶'], batch_size=-1)
+    for malo, dice in ((silbido, 'lista de ondas y llegó una sola'), (None, 'lista de ondas'), ([None], 'de tipo object'),
+                       ([silbido, np.stack([silbido]*2)], r'El sonido 1 de la lista tiene forma \(2, 16000\)'),
+                       ([np.append(silbido, np.nan)], 'El sonido 0 de la lista tiene muestras que no son números'),
+                       ([np.append(silbido, np.inf)], 'infinito'), ([(1000*silbido).astype(np.int16)], 'de tipo int16'),
+                       ([np.zeros(0, np.float32)], 'con alguna muestra')):
+        with pytest.raises((TypeError, ValueError), match=dice): clap.audio(malo)
+    with pytest.raises(ValueError, match='La frecuencia debe ser positiva'): clap.audio([silbido], frecuencia=0)
+    assert clap.audio(np.stack([silbido, -silbido])).shape == (2, 512)  # una matriz es una lista de ondas
+
+
+@pytest.mark.parametrize('dispositivo', ['meta', 'nada', 'cuda:99'])
+def test_el_dispositivo_que_no_hay(dispositivo):
+    from img2audio.embeddings import CodificadorCLIP
+    with pytest.raises(ValueError, match=f'no se puede usar el dispositivo «{dispositivo}»; se puede: cpu'):
+        CodificadorCLIP('mini', dispositivo)
 
 
 def coseno(cod, a: list[str], b: list[str]):
@@ -135,7 +225,7 @@ def test_nada_corta_un_texto_a_medias(codificadores):
 
 def test_una_forma_de_unicode_para_todos():
     "También para un perfil que distinga mayúsculas, y que las sigue distinguiendo."
-    from img2audio.embeddings import textos_validos
+    from img2audio.comun.textos import textos_validos
     assert textos_validos([unicodedata.normalize('NFD', ' Un  helicóptero\n')]) == ['Un helicóptero']
 
 
@@ -146,7 +236,7 @@ def test_el_normalizador_es_el_del_archivo(tmp_path):
     from transformers import RobertaTokenizer
 
     from img2audio.comun.perfiles import MINI
-    from img2audio.embeddings import cargar_tokenizer, normalizador_mini
+    from img2audio.comun.textos import cargar_tokenizer, normalizador_mini
     suyo = {}
     for pieza in ('clip', 'clap'):
         t = cargar_tokenizer(MINI/pieza)
@@ -163,7 +253,7 @@ def test_el_normalizador_es_el_del_archivo(tmp_path):
 
 def test_setenta_y_siete_tokens(codificadores):
     "Lo que hay tras el token 20 cuenta; tras la 77, no, y se avisa."
-    from img2audio.embeddings import TextoAjeno
+    from img2audio.comun.textos import TextoAjeno
     for cod in codificadores.values():
         largo = 'lluvia y lluvia y ' * 12
         assert 20 < len(cod.tokenizer(largo)['input_ids']) < 77
@@ -177,7 +267,7 @@ def test_setenta_y_siete_tokens(codificadores):
 def test_avisos_de_lo_que_apenas_se_lee(codificadores):
     "De otro alfabeto, o sin una sola letra. De lo que se lee, ninguno; y de muchos, uno solo."
     from img2audio.base_de_datos import SUJETOS, base_mini
-    from img2audio.embeddings import TextoAjeno
+    from img2audio.comun.textos import TextoAjeno
     for cod in codificadores.values():
         for texto in ('犬が吠えている', 'собака лает', 'الكلب ينبح', 'ο σκύλος γαβγίζει', '🐓', '¡¡!!', '개가 짖는다'):
             with pytest.warns(TextoAjeno, match='apenas sabe leer un texto'): cod.texto([texto, 'un perro'])
@@ -193,20 +283,20 @@ def test_la_huella_es_de_los_pesos_y_de_los_tokenizers(codificadores):
 
     import torch
 
-    from img2audio.embeddings import _huella
+    from img2audio.comun.vectores import huella_extraccion
     cods = list(codificadores.values())
-    suya = _huella(['a'], 10, cods)
+    suya = huella_extraccion(['a'], 10, cods)
     codificadores['clip'].texto(['una frase cualquiera'])  # usarlos no la cambia
-    assert _huella(['a'], 10, cods) == suya
-    otras = {suya, _huella(['b'], 10, cods), _huella(['a'], 20, cods)}
+    assert huella_extraccion(['a'], 10, cods) == suya
+    otras = {suya, huella_extraccion(['b'], 10, cods), huella_extraccion(['a'], 20, cods)}
     for i in (0, 1):
         c = copy.deepcopy(cods[i])
         with torch.no_grad(): next(p for n, p in c.modelo.named_parameters() if n.startswith('text_'))[0, 0] += 1
-        otras.add(_huella(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
+        otras.add(huella_extraccion(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
         c = copy.copy(cods[i])
         c.tokenizer = copy.deepcopy(c.tokenizer)
         c.tokenizer.backend_tokenizer.normalizer = None
-        otras.add(_huella(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
+        otras.add(huella_extraccion(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
     assert len(otras) == 7
 
 

@@ -8,7 +8,8 @@ from img2audio.base_de_datos import CLASES
 from img2audio.comun.sonidos import FRECUENCIA
 from img2audio.integracion import cargar_tuberia
 from img2audio.taller import evaluacion
-from img2audio.taller.evaluacion import acuerdo, cargar_referencia, evaluar, intervalo_de_medias, r_en_k
+from img2audio.taller.evaluacion import cargar_referencia, evaluar
+from img2audio.taller.medidas import acuerdo, intervalo_de_medias, r_en_k
 from img2audio.taller.oido import hay_oido
 
 CORTO = dict(pasos=1, segundos=1.28, progreso=False)

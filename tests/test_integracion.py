@@ -9,16 +9,21 @@ import sys
 import unicodedata
 import warnings
 
+import datasets
 import numpy as np
 import pytest
 import soundfile
 import torch
+from transformers.utils import logging as registro
 
 from img2audio.comun.imagenes import abrir_imagen
 from img2audio.comun.perfiles import PERFILES, Perfil
 from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido
-from img2audio.integracion import TuberiaImg2Audio, cargar_tuberia, generadores, recoger_avisos, sonorizar
+from img2audio.integracion import TuberiaImg2Audio, _cargar, cargar_tuberia, sonorizar
+from img2audio.comun.difusion import generadores, por_ventanas
+from img2audio.comun.sistema import recoger_avisos
 from img2audio.puertas.atender import sonorizar_lote
+from img2audio.puertas.variaciones import continuar, rellenar
 
 CORTO = dict(segundos=.64, pasos=2, progreso=False)
 
@@ -88,9 +93,9 @@ def test_el_mejor_de_varios_de_un_sonido(dado):
 
 
 def test_rellenar_y_continuar_dan_varios(tuberia, dado):
-    for f, args in ((tuberia.rellenar, (.2, .4)), (tuberia.continuar, (.32,))):
-        uno = f(dado, *args, texto='lluvia', pasos=2, generator=generadores(6, 1))[0]
-        dos = f(dado, *args, texto='lluvia', pasos=2, n=2, generator=generadores(5, 2))
+    for f, args in ((rellenar, (.2, .4)), (continuar, (.32,))):
+        uno = f(tuberia, dado, *args, texto='lluvia', pasos=2, generator=generadores(6, 1))[0]
+        dos = f(tuberia, dado, *args, texto='lluvia', pasos=2, n=2, generator=generadores(5, 2))
         assert len(dos) == 2 and np.abs(dos[1].muestras - uno.muestras).max() < 1e-3
 
 
@@ -106,7 +111,7 @@ def test_un_sonido_demasiado_largo_no_llega_al_vae(tuberia, monkeypatch):
 
 
 def test_continuar_dice_lo_que_se_le_pidio(tuberia):
-    with pytest.raises(ValueError, match='añadir 58 s'): tuberia.continuar(tono(FRECUENCIA, 3), 58, texto='lluvia')
+    with pytest.raises(ValueError, match='añadir 58 s'): continuar(tuberia, tono(FRECUENCIA, 3), 58, texto='lluvia')
 
 
 # Números
@@ -127,35 +132,33 @@ def test_la_guia_por_debajo_de_uno(tuberia):
 
 
 @pytest.mark.parametrize('fuerza', [.25, .5, .8])
-def test_rehacer_empieza_con_el_ruido_de_su_paso(tuberia, monkeypatch, fuerza):
+def test_rehacer_empieza_con_el_ruido_de_su_paso(tuberia, dado, monkeypatch, fuerza):
     "Con `fuerza=.5` se parte de la mitad del camino, y con el ruido que ahí toca: el de la ᾱ de ese paso."
     c, pasos, vistos = tuberia.scheduler.config, 8, []
     assert c.beta_schedule == 'scaled_linear'
     betas = np.linspace(c.beta_start**.5, c.beta_end**.5, c.num_train_timesteps)**2
     alfas = np.cumprod(1 - betas)
-    def prever(self, x, t, *_):
+    def prever(self, x, t, **_):
         vistos.append((x.clone(), int(t)))
         return torch.zeros_like(x)
-    monkeypatch.setattr(TuberiaImg2Audio, '_prever_por_ventanas', prever)
-    z, ruido = (torch.randn(tuberia.forma_latente(1, .64), generator=g) for g in generadores(0, 2))
-    with torch.inference_mode():
-        tuberia._quitar_ruido(ruido, tuberia.condicion_texto('lluvia'), pasos, 1., partida=z, fuerza=fuerza)
+    monkeypatch.setattr(TuberiaImg2Audio, '_prever', prever)
+    z, ruido = tuberia.a_latente(dado), torch.randn(tuberia.forma_latente(1, .64), generator=generadores(0, 1)[0])
+    tuberia(texto='lluvia', sonido=dado, latents=ruido, pasos=pasos, guia=1., fuerza=fuerza, output_type='latent')
     x, t = vistos[0]
     assert len(vistos) == pasos and abs(t/c.num_train_timesteps - fuerza) < .05
     assert (x - (alfas[t]**.5*z + (1 - alfas[t])**.5*ruido)).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize('largo, ventana', [(64, 16), (50, 16), (33, 32), (20, 7)])
-def test_las_ventanas_son_una_media(tuberia, monkeypatch, largo, ventana):
+def test_las_ventanas_son_una_media(largo, ventana):
     "Si todas prevén lo mismo, sale eso; si no, en cada trama, la media de las que la cubren, y pesa más su centro."
     inicios = []
     def una(que):
-        def prever(self, x, *_):
+        def prever(x):
             inicios.append(int(x[0, 0, 0, 0]))
             return que(x)
-        monkeypatch.setattr(TuberiaImg2Audio, '_prever', prever)
         inicios.clear()
-        return tuberia._prever_por_ventanas(tramas, torch.tensor(500), None, None, 1., ventana)
+        return por_ventanas(prever, tramas, ventana)
     tramas = torch.arange(largo, dtype=torch.float32)[None, None, :, None].expand(1, 2, largo, 4)
     assert (una(lambda x: torch.full_like(x, 3.)) - 3).abs().max() < 1e-5
     assert (una(lambda x: x) - tramas).abs().max() < 1e-4
@@ -202,6 +205,15 @@ def test_callar_una_vez_no_calla_a_la_tuberia(tuberia, capsys):
     assert '/2' not in capsys.readouterr().err
     tuberia(texto='lluvia', segundos=.64, pasos=2)
     assert '2/2' in capsys.readouterr().err
+
+
+def test_cargar_no_cambia_las_barras_de_nadie():
+    "Ni las de transformers, ni las de datasets, ni lo que cuentan: son del proceso de quien lo usa."
+    _cargar.cache_clear()
+    antes = registro.get_verbosity(), registro.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    cargar_tuberia()
+    despues = registro.get_verbosity(), registro.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    assert antes == despues
 
 
 def test_un_traductor_nuevo_se_nota(tmp_path):

@@ -4,7 +4,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch.distributions import Normal, kl_divergence
 
-from img2audio.taller.miniatura import normalizar_latentes, perdida_vae
+from img2audio.taller.audioldm import normalizar_latentes, perdida_vae
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 "Los paquetes originales: lo que no necesita su entorno, siempre; lo demás, donde está (`make test-originales` lo crea)."
 import ast
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -52,6 +55,128 @@ def test_sin_entorno(monkeypatch, tmp_path):
         with pytest.raises(FileNotFoundError, match='entorno_originales.sh'): f()
 
 
+def ejecutable(archivo: Path, guion: str) -> Path:
+    archivo.parent.mkdir(parents=True, exist_ok=True)
+    archivo.write_text(f'#!/bin/sh\n{guion}\n', encoding='utf-8')
+    archivo.chmod(0o755)
+    return archivo
+
+
+def test_el_entorno_se_busca_tambien_fuera_del_proyecto(monkeypatch, tmp_path):
+    "Con el paquete instalado de un wheel, en los datos del usuario, en la carpeta actual y en la raíz del proyecto."
+    monkeypatch.delenv(org.VARIABLE, raising=False)
+    monkeypatch.setenv('XDG_DATA_HOME', str(tmp_path/'datos'))
+    monkeypatch.setattr(org, 'PAQUETE', tmp_path/'site-packages'/'img2audio')
+    dentro = tmp_path/'proyecto'/'nbs'/'puertas'
+    dentro.mkdir(parents=True)
+    monkeypatch.chdir(dentro)
+    with pytest.raises(FileNotFoundError) as e: org.python_originales()
+    usuario = tmp_path/'datos'/'img2audio'/'venv-originales'
+    for algo in (dentro/'.venv-originales', usuario, 'entorno_originales.sh', org.VARIABLE): assert str(algo) in str(e.value)
+    ajeno = ejecutable(tmp_path/'.venv-originales'/'bin'/'python', 'exit 0')  # donde no hay proyecto: no vale
+    with pytest.raises(FileNotFoundError): org.python_originales()
+    ejecutable(tmp_path/'proyecto'/'herramientas'/'entorno_originales.sh', 'exit 0')
+    sitios = [tmp_path/'proyecto'/'.venv-originales', dentro/'.venv-originales', usuario,
+              tmp_path/'site-packages'/'.venv-originales']
+    for sitio in sitios:  # cada uno, antes que los de atrás
+        suyo = ejecutable(sitio/'bin'/'python', 'exit 0')
+        assert org.python_originales() == str(suyo)
+    monkeypatch.setenv(org.VARIABLE, str(ajeno))
+    assert org.python_originales() == str(ajeno)
+
+
+def correr_guion(
+    tmp_path: Path,
+    sistema: str,      # versión de su Python
+    uv: bool = False,  # si lo hay
+    apt: int = 0,      # con qué acaba `apt-get install -s`
+) -> tuple[subprocess.CompletedProcess, str]:
+    "El guion, como root, en un equipo fingido; y lo que se tocó."
+    bin_, registro = tmp_path/'bin', tmp_path/'registro'
+    bin_.mkdir(parents=True)
+    registro.touch()
+    def python(donde, version):
+        return ejecutable(donde, f"""case "$*" in
+  *version_info*) echo {version};;
+  *"import torch"*) exit 1;;
+  *ensurepip*) exit 0;;
+  *) echo "$0 $*" >> {registro}; exit 7;;
+esac""")
+    suyo, de_uv = python(bin_/'python3', sistema), python(tmp_path/'uv'/'python3.11', '3.11')
+    for n in ('bash', 'dirname', 'cat'): (bin_/n).symlink_to(shutil.which(n))
+    ejecutable(bin_/'id', 'echo 0')
+    ejecutable(bin_/'apt-get', f'case "$*" in *-s*) exit {apt};; esac; echo "apt-get $*" >> {registro}')
+    if uv: ejecutable(bin_/'uv', f'echo "uv $*" >> {registro}; if [ "$2" = find ]; then echo {de_uv}; fi')
+    guion = tmp_path/'proyecto'/'herramientas'/'entorno_originales.sh'
+    guion.parent.mkdir(parents=True)
+    codigo = GUION.read_text(encoding='utf-8').replace('sistema=/usr/bin/python3', f'sistema={suyo}')
+    guion.write_text(codigo, encoding='utf-8')
+    entorno = dict(PATH=str(bin_), HOME=str(tmp_path))
+    r = subprocess.run([str(bin_/'bash'), str(guion)], env=entorno, capture_output=True, text=True)
+    assert not (tmp_path/'proyecto'/'.venv-originales').exists()
+    return r, registro.read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('version', ['3.10', '3.12', '3.14'])  # Ubuntu 22.04, 24.04 o Colab, y 26.04
+def test_el_guion_no_toca_nada_sin_python_3_11(tmp_path, version):
+    r, tocado = correr_guion(tmp_path, version)
+    assert r.returncode == 1 and tocado == ''
+    for algo in ('Python 3.11', 'uv', 'IMG2AUDIO_PYTHON_BASE', 'no se ha tocado nada'): assert algo in r.stderr
+
+
+@pytest.mark.parametrize('version', ['3.10', '3.12', '3.14'])
+def test_el_guion_con_uv(tmp_path, version):
+    "uv trae el 3.11, y con él se hace el entorno; del sistema no se cambia nada."
+    r, tocado = correr_guion(tmp_path, version, uv=True)
+    assert r.returncode == 7 and 'apt-get' not in tocado and 'uv python install -q 3.11' in tocado
+    assert re.search(r'uv/python3\.11 -m venv --clear \S+/\.venv-originales\n$', tocado)
+
+
+def test_el_guion_en_debian_12(tmp_path):
+    "Con el Python 3.11 del sistema, y como root, el torch de Debian; si apt no lo tiene, el de PyPI."
+    r, tocado = correr_guion(tmp_path/'con', '3.11')
+    assert 'apt-get install -y' in tocado and 'python3-torch' in tocado
+    assert tocado.endswith(f"-m venv --clear --system-site-packages {tmp_path/'con'}/proyecto/.venv-originales\n")
+    r, tocado = correr_guion(tmp_path/'sin', '3.11', apt=100)
+    assert 'apt-get install' not in tocado and 'torch 2.0.1 de PyPI' in r.stdout and '--system-site-packages' not in tocado
+
+
+def fingir(monkeypatch, nombre: str, *bases) -> type:
+    "Una clase con ese nombre completo, que se puede guardar, y un módulo que la tiene."
+    modulo, clase = nombre.rsplit('.', 1)
+    hecha = type(clase, bases, dict(__module__=modulo))
+    for m in {modulo.split('.')[0], modulo}: monkeypatch.setitem(sys.modules, m, ModuleType(m))
+    setattr(sys.modules[modulo], clase, hecha)
+    return hecha
+
+
+def test_se_admiten_las_clases_de_lightning_y_ninguna_otra(tmp_path, monkeypatch):
+    "Un checkpoint de imitación, con cada clase como llave y como objeto con estado; y se lee sin que estén sus módulos."
+    archivo, pesos = tmp_path/'imitado.ckpt', dict(a=torch.ones(2))
+    def guardar(nombre, *bases, **estado):
+        with monkeypatch.context() as m:
+            clase = fingir(m, nombre, *bases)
+            objeto = clase()
+            objeto.__dict__.update(estado)
+            torch.save(dict(callbacks={clase: dict(mejor=torch.ones(1))}, otro=objeto, state_dict=pesos), archivo)
+    for nombre, inerte in org.DE_LIGHTNING.items():
+        if inerte is dict: guardar(nombre, dict)
+        else: guardar(nombre, dirpath='/de/otro', monitor='val/loss')
+        with pytest.raises(Exception, match=nombre): torch.load(archivo, weights_only=True)
+        assert torch.equal(org.leer_pesos(archivo)['a'], pesos['a'])
+        assert not [m for m in sys.modules if m.startswith('pytorch_lightning')]
+    for ajena in ('pytorch_lightning.callbacks.timer.Timer', 'pytorch_lightning.callbacks.ModelCheckpoint', 'otro.Cosa'):
+        guardar(ajena)
+        with pytest.raises(ErrorDeUso, match=re.escape(ajena) + '.*no se abre'): org.leer_pesos(archivo)
+
+
+def test_los_checkpoints_se_nombran(monkeypatch):
+    "En el error de la orden, con su dirección y cómo traerlo."
+    from img2audio.puertas.atender import _generar
+    with pytest.raises(ErrorDeUso, match='curl -L -o audioldm-full-s-v2.ckpt .*zenodo.org/record/7698295/'):
+        _generar('audioldm', None, '🐓', {})
+
+
 # --- Donde está el segundo entorno ---
 
 @pytest.fixture(scope='module')
@@ -93,6 +218,13 @@ def suyos(aqui, ondas) -> tuple[torch.Tensor, torch.Tensor]:
 
 def nuestro(carpeta) -> CodificadorCLAP:
     return CodificadorCLAP(replace(PERFILES['mini'], nombre='convertido', clap=str(carpeta)))
+
+
+def test_las_direcciones_son_las_del_paquete(aqui):
+    codigo = 'import json\nfrom audioldm.utils import get_metadata\nprint(json.dumps(get_metadata()))'
+    orden = [org.python_originales(), '-W', 'ignore', '-c', codigo]
+    suyas = subprocess.run(orden, capture_output=True, text=True, check=True).stdout
+    assert {n: m['url'] for n, m in json.loads(suyas.splitlines()[-1]).items()} == org.CHECKPOINTS
 
 
 def test_el_archivo_es_como_los_originales(aqui, pesos):

@@ -14,7 +14,7 @@ RAIZ = Path(__file__).resolve().parents[1]
 PAQUETE = RAIZ/'img2audio'
 CUADERNOS = sorted((RAIZ/'nbs').rglob('*.ipynb'))
 MIB = 2**20
-IGNORADOS = {'.venv-originales', '.git', '.venv', '__pycache__', '.pytest_cache', '.ipynb_checkpoints', 'salida', 'build', 'dist', '_docs', '_proc'}
+IGNORADOS = {'.venv-originales', '.venv-minimas', '.git', '.venv', '__pycache__', '.pytest_cache', '.ipynb_checkpoints', 'salida', 'build', 'dist', '_docs', '_proc'}
 
 
 def ficheros() -> list[Path]:
@@ -25,10 +25,13 @@ def ficheros() -> list[Path]:
     return sorted(f for f in todos if f.is_file() and not f.is_symlink())
 
 
+PARTES_CON_DATOS = [('img2audio', c) for c in ('pesos', 'dibujos', 'fotos')]
+
+
 def datos_del_paquete() -> list[str]:
-    "Rutas, desde la raíz, de los pesos y los dibujos que el paquete lleva dentro."
+    "Rutas, desde la raíz, de los pesos, los dibujos, la lista de fotografías y la gramática que el paquete lleva dentro."
     return [f.relative_to(RAIZ).as_posix() for f in ficheros()
-            if f.is_relative_to(PAQUETE/'pesos') or f.is_relative_to(PAQUETE/'dibujos')]
+            if f == PAQUETE/'gramatica.json' or f.relative_to(RAIZ).parts[:2] in PARTES_CON_DATOS]
 
 
 @pytest.fixture(scope='module')
@@ -145,3 +148,26 @@ def test_el_readme_lleva_las_cifras_de_los_pesos():
     comunes = dicho.keys() & debe.keys()
     assert len(comunes) >= 5
     assert not {q: (dicho[q], debe[q]) for q in comunes if dicho[q] != debe[q]}
+
+
+def test_las_direcciones_salen_de_settings_ini(tmp_path):
+    "Con otro `user`, todas las direcciones del proyecto cambian, y vuelven a ser las de antes al deshacerlo."
+    guion = [sys.executable, 'herramientas/direcciones.py']
+    assert subprocess.run([*guion, '--comprobar'], cwd=RAIZ).returncode == 0
+    copia = tmp_path/'copia'
+    for f in ficheros():
+        if f.suffix not in ('.safetensors', '.png', '.svg', '.parquet'):
+            destino = copia/f.relative_to(RAIZ)
+            destino.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(f, destino)
+    for orden in ('init -q', 'add -A'): subprocess.run(['git', *orden.split()], cwd=copia, check=True)
+    ini = copia/'settings.ini'
+    antes = {n: (copia/n).read_text(encoding='utf-8') for n in ('README.md', 'CITATION.cff', 'CONTRIBUTING.md',
+                                                                 'nbs/404.qmd', 'nbs/nbdev.yml', 'nbs/02_normas.ipynb')}
+    ini.write_text(re.sub(r'(?m)^user = .*', 'user = otra-persona', ini.read_text(encoding='utf-8')), encoding='utf-8')
+    assert subprocess.run([*guion, '--comprobar'], cwd=copia, capture_output=True).returncode == 1
+    assert subprocess.run(guion, cwd=copia, capture_output=True).returncode == 0
+    for n in antes:
+        texto = (copia/n).read_text(encoding='utf-8')
+        assert 'otra-persona' in texto and 'github.com/img2audio/' not in texto and 'img2audio.github.io' not in texto, n
+    assert subprocess.run([*guion, '--comprobar'], cwd=copia).returncode == 0

@@ -252,7 +252,11 @@ def test_flujos(flujo):
 def test_flujos_hacen_lo_que_deben():
     pasos = {f.stem: [p.get('run') or p['uses'].partition('@')[0] for t in yaml.safe_load(f.read_text(encoding='utf-8'))['jobs'].values() for p in t['steps']]
              for f in (RAIZ/'.github'/'workflows').glob('*.yml')}
-    assert 'make test' in pasos['test']
+    matriz = yaml.safe_load((RAIZ/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8'))['jobs']['test']['strategy']['matrix']
+    assert {(f['python'], f['orden']) for f in matriz['include']} == \
+        {('3.11', '.ci/run pruebas'), ('3.13', '.ci/run pruebas'), ('3.11', 'make minimas')}
+    assert {'${{ matrix.orden }}', '.ci/run originales'} <= set(pasos['test'])
+    assert 'make test' in (RAIZ/'.ci'/'run').read_text(encoding='utf-8')
     assert [p for p in pasos['sitio'] if 'quarto' in p or 'make' in p or 'pages' in p] == \
         ['quarto-dev/quarto-actions/setup', 'make sitio', 'actions/upload-pages-artifact', 'actions/deploy-pages']
 

@@ -3,8 +3,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from img2audio.comun.perfiles import MINI
 from img2audio.taller.comparacion import Prueba
-from img2audio.traductor import entrenar_traductor
+from img2audio.traductor import Traductor, con_memoria, entrenar_traductor
 
 AZAR = torch.Generator().manual_seed(0)
 X, Y = torch.randn(40, 16, generator=AZAR) + 3, F.normalize(torch.randn(40, 16, generator=AZAR), dim=1)
@@ -48,3 +49,78 @@ def test_un_empate_no_es_un_acierto():
     for k in (1, 5, 10):
         debe = s.topk(k, dim=1).indices.lt(2).any(1).float().mean().item()
         assert Prueba(X[:20], Y[:20], buenas).medir(lambda x: x)[f'R@{k}'] == pytest.approx(debe)
+
+
+# Ocho racimos de textos, uno en cada eje
+EJES = torch.eye(8).repeat_interleave(20, 0) + .05*torch.randn(160, 8, generator=torch.Generator().manual_seed(0))
+DUDOSA = torch.tensor([[.8, .6, 0, 0, 0, 0, 0, 0]])
+
+
+@pytest.fixture(scope='module')
+def giro():
+    "Embeddings en cuatro direcciones, y los mismos, girados."
+    azar = torch.Generator().manual_seed(1)
+    x = torch.randn(2000, 4, generator=azar) @ torch.randn(4, 512, generator=azar)
+    return x, F.normalize(x, dim=1) @ torch.linalg.qr(torch.randn(512, 512, generator=azar))[0]
+
+
+@pytest.mark.parametrize('ema', [0., .9])
+def test_un_giro_se_aprende(giro, ema):
+    assert entrenar_traductor(*giro, epocas=15, ema=ema, progreso=False)[1][-1][2] > .9
+
+
+def test_devuelve_la_mejor_epoca(giro):
+    x, y = giro
+    red, historia = entrenar_traductor(x, y, epocas=3, validacion=(x[:50], y[:50]), progreso=False)
+    coseno = F.cosine_similarity(red(x[:50]), y[:50]).mean().item()
+    assert coseno == pytest.approx(max(c for *_, c in historia), abs=1e-5)
+
+
+def test_la_paciencia_corta_donde_no_hay_nada_que_aprender():
+    azar = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 400, 512, generator=azar)
+    assert len(entrenar_traductor(x, y, epocas=60, paciencia=3, progreso=False)[1]) < 60
+
+
+@pytest.mark.parametrize('mal, dice', [(dict(perdida='otra'), 'otra'), (dict(ema=1.), '1.0'), (dict(clap=Y[:12]), '40 y 12')])
+def test_lo_que_no_se_entrena(mal, dice):
+    with pytest.raises(ValueError, match=dice): entrenar_traductor(**dict(clip=X, clap=Y) | POCO | mal)
+
+
+def test_se_guarda_y_se_carga(tmp_path):
+    red = Traductor(oculta=256).eval()
+    red.save_pretrained(tmp_path)
+    otra = Traductor.from_pretrained(tmp_path, low_cpu_mem_usage=False)
+    x = torch.randn(3, 512, generator=torch.Generator().manual_seed(0))
+    assert sorted(f.name for f in tmp_path.iterdir()) == ['config.json', 'diffusion_pytorch_model.safetensors']
+    assert torch.equal(otra(x), red(x)) and otra.config.oculta == 256 and callable(Traductor.push_to_hub)
+
+
+def test_el_que_viaja_con_mini():
+    red = Traductor.from_pretrained(MINI/'traductor', low_cpu_mem_usage=False)
+    capas = {f'{c}.{p}' for c in ('entra', 'media', 'sale') for p in ('weight', 'bias')}
+    assert set(red.state_dict()) == capas | {'centro', 'recuerdos', 'de_otros'}
+
+
+def test_recordar():
+    x = torch.randn(3, 512, generator=torch.Generator().manual_seed(0))
+    assert Traductor(8).eval().recordar(x) is x  # de fábrica, sin memoria
+    red = con_memoria(Traductor(8, 8), EJES, k=8)
+    assert torch.allclose(red.recuerdos.sum(0), torch.ones(8), atol=.1)
+    assert torch.allclose(red.recordar(DUDOSA)[0, :2], torch.tensor([1., 0.]), atol=.05)  # se decide por el más cercano
+    red.register_to_config(temperatura=1.)
+    assert red.recordar(DUDOSA)[0, 0] < .3  # con τ grande, un poco de todos
+    with pytest.raises(ValueError, match='8 racimos con 5 textos'): con_memoria(Traductor(8, 8), EJES[:5], k=8)
+
+
+def test_lo_ajeno():
+    red = con_memoria(Traductor(8, 8), EJES, k=8, imagenes=EJES)
+    assert red.margen(EJES).min() > .9 > red.margen(-EJES).max()
+    assert red.ajenas(EJES).float().mean() == pytest.approx(.1, abs=.02)  # el umbral deja fuera a una de cada diez
+    sin = Traductor(8, 8).eval()
+    assert sin.margen(EJES).max() == 0 and not sin.ajenas(EJES).any()
+    red = con_memoria(Traductor(8, 8), EJES[:80], k=4, imagenes=EJES[:80], otros=EJES[80:])  # los otros cuatro, ajenos
+    assert red.margen(EJES[:80]).min() > .5 and red.margen(EJES[80:]).max() < -.5
+    assert red.ajenas(torch.eye(8)).tolist() == [False]*4 + [True]*4
+    assert red.ajenas(DUDOSA.roll(4, 1)).item()
+    assert con_memoria(red, EJES, k=8).config.otros == 0

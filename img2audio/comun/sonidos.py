@@ -9,7 +9,10 @@ __all__ = ['FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'V
            'nivel_db', 'nivelar']
 
 # %% ../../nbs/comun/sonidos.ipynb #imp25510
-import base64, contextlib, io, re, warnings
+import base64
+import contextlib
+import io
+import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,23 +20,40 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .sistema import ErrorDeUso, archivo_legible, corto_de, de_una_vez
+from .sistema import ErrorDeUso, archivo_legible, avisar, corto_de, de_una_vez
 
 # %% ../../nbs/comun/sonidos.ipynb #a7c1e004
-def _motivo(s) -> str | None:
-    "Por qué no se lee un `SoundFile` abierto, o `None` si se lee."
-    if s.format not in ("WAV", "WAVEX", "RF64", "OGG", "FLAC", "MP3"): return f"se leen WAV, OGG, FLAC y MP3, y es {s.format}"
-    if s.frames == 0: return "no tiene ninguna muestra"
-    if not 1000 <= s.samplerate <= MAX_FRECUENCIA: return f"su frecuencia es de {s.samplerate} Hz, y se leen de 1000 a {MAX_FRECUENCIA}"
-    if s.frames > MAX_MINUTOS*60*min(s.samplerate, 48_000) or s.frames*s.channels > MAX_MINUTOS*60*96_000: return f"es demasiado largo: {s.frames} muestras en {s.channels} canales a {s.samplerate} Hz; se leen hasta {MAX_MINUTOS} minutos"
-    # libsndfile acorta sin decirlo un WAV al que le faltan datos: solo lo apunta en su diario (0 y 2³² - 1: no se sabía cuántos serían)
-    falta = re.search(r"^data : (\d+) \(should be (\d+)\)", s.extra_info, re.M)
-    if falta and 0 < int(falta[1]) < 2**32 - 1 and int(falta[2]) < .99*int(falta[1]): return f"está cortado: dice traer {falta[1]} bytes y trae {falta[2]}"
-
-# %% ../../nbs/comun/sonidos.ipynb #4e74ffcd
 FRECUENCIA = 16_000  # Hz, la de AudioLDM
 MAX_BYTES_SONIDO, MAX_MINUTOS, MAX_FRECUENCIA = 128*2**20, 10, 192_000  # lo más que se lee: bytes, minutos, Hz
 
+def _le_faltan_datos(
+    diario: str,       # de libsndfile
+) -> str | None:
+    """Qué le falta a un WAV cortado: libsndfile lo acorta sin decirlo, y solo lo apunta en su diario.
+
+    Con 0 o 2³² − 1 bytes, quien lo escribió no sabía cuántos serían."""
+    falta = re.search(r"^data : (\d+) \(should be (\d+)\)", diario, re.M)
+    if falta is None: return None
+    dice, trae = int(falta[1]), int(falta[2])
+    cortado = 0 < dice < 2**32 - 1 and trae < .99*dice
+    return f"está cortado: dice traer {dice} bytes y trae {trae}" if cortado else None
+
+def _motivo(
+    s,               # un `SoundFile` abierto
+) -> str | None:     # `None`, si se lee
+    "Por qué no se lee un sonido."
+    if s.format not in ("WAV", "WAVEX", "RF64", "OGG", "FLAC", "MP3"):
+        return f"se leen WAV, OGG, FLAC y MP3, y es {s.format}"
+    if s.frames == 0: return "no tiene ninguna muestra"
+    if not 1000 <= s.samplerate <= MAX_FRECUENCIA:
+        return f"su frecuencia es de {s.samplerate} Hz, y se leen de 1000 a {MAX_FRECUENCIA}"
+    segundos = 60*MAX_MINUTOS
+    if s.frames > segundos*min(s.samplerate, 48_000) or s.frames*s.channels > segundos*96_000:
+        return (f"es demasiado largo: {s.frames} muestras en {s.channels} canales a {s.samplerate} Hz; "
+                f"se leen hasta {MAX_MINUTOS} minutos")
+    return _le_faltan_datos(s.extra_info)
+
+# %% ../../nbs/comun/sonidos.ipynb #4e74ffcd
 class SonidoInvalido(ErrorDeUso):
     "Lo que se dio no es un sonido que se pueda leer entero."
 
@@ -45,25 +65,44 @@ def _a_mono(
     media = canales.mean(axis=1)
     fuerza = np.einsum("ij,ij->j", canales, canales)
     if not media @ media < .01*fuerza.max(): return media
-    warnings.warn(f"Los canales de {nombre} se anulan al sumarlos (están en contrafase): se oye uno solo.", stacklevel=3)
+    avisar(f"Los canales de {nombre} se anulan al sumarlos (están en contrafase): se oye uno solo.", stacklevel=4)
     return canales[:, fuerza.argmax()].copy()
+
+def _muestras(
+    ruta: str,
+    nombre: str,                 # para los mensajes
+) -> tuple[np.ndarray, int]:     # mono, `(n,)`, y su frecuencia
+    "Las muestras de un archivo, como están. Lanza `SonidoInvalido` si no es un sonido, o no está entero."
+    import soundfile
+    try:
+        with soundfile.SoundFile(ruta) as s, np.errstate(invalid="ignore", over="ignore"):
+            motivo = _motivo(s)
+            if motivo: raise SonidoInvalido(f"{nombre} no se puede leer: {motivo}.")
+            canales = s.read(dtype="float32", always_2d=True)  # de una vez: a trozos, un MP3 suena mal en las juntas
+            onda, frecuencia = _a_mono(canales, nombre), s.samplerate
+            sin_indice = re.search("bitrate mode +: constant", s.extra_info)
+            dice = 1 if sin_indice else s.frames  # sin él, el largo de un MP3 es solo una estimación
+    except (RuntimeError, TypeError) as e:
+        raise SonidoInvalido(f"{nombre} no es un sonido que se pueda leer: {corto_de(e)}") from e
+    if len(onda) < .99*dice:
+        raise SonidoInvalido(f"{nombre} está cortado: dice traer {dice} muestras y trae {len(onda)}.")
+    return onda, frecuencia
 
 def leer_audio(
     archivo: str | Path,           # WAV, OGG, FLAC o MP3
     frecuencia: int = FRECUENCIA,  # Hz
-) -> np.ndarray:                   # muestras, mono, `(n,)` float32; de -1 a 1, o algo más si el archivo las da así
-    "Lee un archivo de sonido, a mono y a la frecuencia pedida. Lanza `SonidoInvalido`, y `FileNotFoundError` si no existe."
-    import librosa, soundfile
-    ruta, nombre = archivo_legible(archivo, SonidoInvalido, MAX_BYTES_SONIDO), f"«{corto_de(archivo)}»"
-    try:
-        with soundfile.SoundFile(ruta) as s, np.errstate(invalid="ignore", over="ignore"):
-            if motivo := _motivo(s): raise SonidoInvalido(f"{nombre} no se puede leer: {motivo}.")
-            onda, original = _a_mono(s.read(dtype="float32", always_2d=True), nombre), s.samplerate  # de una vez: leído a trozos, un MP3 suena mal en las juntas
-            dice = 1 if re.search("bitrate mode +: constant", s.extra_info) else s.frames        # sin índice, el largo de un MP3 es solo una estimación
-    except (RuntimeError, TypeError) as e: raise SonidoInvalido(f"{nombre} no es un sonido que se pueda leer: {corto_de(e)}") from e
-    if len(onda) < .99*dice: raise SonidoInvalido(f"{nombre} está cortado: dice traer {dice} muestras y trae {len(onda)}.")
-    if not -10 <= onda.min() <= onda.max() <= 10: raise SonidoInvalido(f"{nombre} trae muestras sin sentido: se esperan de -1 a 1, y hay NaN, infinitos o de más de 10.")
-    return onda if original == frecuencia else librosa.resample(onda, orig_sr=original, target_sr=frecuencia).astype(np.float32)
+) -> np.ndarray:                   # mono, `(n,)` float32; de -1 a 1, o algo más si el archivo las da así
+    """Lee un archivo de sonido, a mono y a la frecuencia pedida.
+
+    Lanza `SonidoInvalido`, y `FileNotFoundError` si no existe."""
+    import librosa
+    nombre = f"«{corto_de(archivo)}»"
+    onda, original = _muestras(archivo_legible(archivo, SonidoInvalido, MAX_BYTES_SONIDO), nombre)
+    if not -10 <= onda.min() <= onda.max() <= 10:
+        raise SonidoInvalido(f"{nombre} trae muestras sin sentido: se esperan de -1 a 1, "
+                             "y hay NaN, infinitos o de más de 10.")
+    if original == frecuencia: return onda
+    return librosa.resample(onda, orig_sr=original, target_sr=frecuencia).astype(np.float32)
 
 # %% ../../nbs/comun/sonidos.ipynb #f516b3ad
 def onda_valida(
@@ -73,27 +112,35 @@ def onda_valida(
 ) -> np.ndarray:                 # `(muestras,)` float32
     "La onda, comprobada. Lanza `TypeError` o `ValueError`, y dice por qué no vale."
     onda = np.asarray(onda)
-    if onda.dtype.kind != "f": raise TypeError(f"{nombre} es de tipo {onda.dtype}: se esperaban muestras en coma flotante, de -1 a 1.")
-    if onda.ndim != 1 or len(onda) < minimo: raise ErrorDeUso(f"{nombre} tiene forma {onda.shape}: se esperaba una onda mono, (muestras,), con alguna muestra{f' (al menos {minimo})' if minimo > 1 else ''}.")
+    if onda.dtype.kind != "f":
+        raise TypeError(f"{nombre} es de tipo {onda.dtype}: se esperaban muestras en coma flotante, de -1 a 1.")
+    if onda.ndim != 1 or len(onda) < minimo:
+        al_menos = f" (al menos {minimo})" if minimo > 1 else ""
+        raise ErrorDeUso(f"{nombre} tiene forma {onda.shape}: se esperaba una onda mono, (muestras,), "
+                         f"con alguna muestra{al_menos}.")
     if not np.isfinite(onda).all(): raise ErrorDeUso(f"{nombre} tiene muestras que no son números (NaN o infinito).")
     return onda.astype(np.float32, copy=False)
 
+# %% ../../nbs/comun/sonidos.ipynb #f516b4ad
 def ondas_validas(
     ondas,
     minimo: int = 1,      # muestras de cada una
 ) -> list[np.ndarray]:
     "La lista de ondas, comprobada. Lanza `TypeError` o `ValueError`, y dice cuál no vale y por qué."
-    if getattr(ondas, "ndim", 2) < 2 and getattr(ondas, "dtype", None) != object or not hasattr(ondas, "__iter__"): raise TypeError(f"Se esperaba una lista de ondas y llegó una sola ({type(ondas).__name__}).")
+    una_sola = getattr(ondas, "ndim", 2) < 2 and getattr(ondas, "dtype", None) != object
+    if una_sola or not hasattr(ondas, "__iter__"):
+        raise TypeError(f"Se esperaba una lista de ondas y llegó una sola ({type(ondas).__name__}).")
     return [onda_valida(o, f"El sonido {i} de la lista", minimo) for i, o in enumerate(ondas)]
 
 # %% ../../nbs/comun/sonidos.ipynb #6cd0067b
 VENTANA, SALTO, BANDAS, SUELO = 1024, 160, 64, 1e-5  # muestras, muestras, bandas mel, magnitud
 
 @lru_cache
-@torch.inference_mode(False)  # si la primera llamada fuera en modo inferencia, después no se podría entrenar con ellos
+@torch.inference_mode(False)  # si la primera llamada fuera en modo inferencia, no se podría entrenar con ellos
 def _filtros_mel() -> torch.Tensor:
     import librosa
-    return torch.from_numpy(librosa.filters.mel(sr=FRECUENCIA, n_fft=VENTANA, n_mels=BANDAS, fmin=0, fmax=8000))
+    filtros = librosa.filters.mel(sr=FRECUENCIA, n_fft=VENTANA, n_mels=BANDAS, fmin=0, fmax=8000)
+    return torch.from_numpy(filtros)
 
 def espectro(
     onda: torch.Tensor,  # `(n, muestras)`, más de 432
@@ -101,7 +148,8 @@ def espectro(
     "El espectro del que sale el log-mel."
     margen = (VENTANA - SALTO)//2
     onda = torch.nn.functional.pad(onda[:, None], (margen, margen), mode="reflect").squeeze(1)
-    return torch.stft(onda, VENTANA, SALTO, window=torch.hann_window(VENTANA, device=onda.device), center=False, return_complex=True)
+    hann = torch.hann_window(VENTANA, device=onda.device)
+    return torch.stft(onda, VENTANA, SALTO, window=hann, center=False, return_complex=True)
 
 def mel_de_espectro(
     S: torch.Tensor,     # de `espectro`
@@ -110,13 +158,17 @@ def mel_de_espectro(
     mel = _filtros_mel().to(S.device) @ torch.sqrt(S.abs()**2 + 1e-9)
     return torch.log(mel.clamp(min=SUELO)).transpose(1, 2)
 
+# %% ../../nbs/comun/sonidos.ipynb #6cd0167b
 def log_mel(
     onda: torch.Tensor,  # `(..., n)` a 16 kHz
 ) -> torch.Tensor:       # `(..., n // 160, 64)`
-    "Espectrograma log-mel como el de AudioLDM: natural, de magnitud, tiempo × bandas. Lanza `ValueError` si la onda es demasiado corta."
-    forma, margen = onda.shape[:-1], (VENTANA - SALTO)//2
-    if onda.shape[-1] <= margen: raise ErrorDeUso(f"Un espectrograma pide al menos {margen + 1} muestras, y la onda tiene {onda.shape[-1]}.")
-    return mel_de_espectro(espectro(onda.reshape(-1, onda.shape[-1]))).reshape(*forma, -1, BANDAS)
+    """Espectrograma log-mel como el de AudioLDM: natural, de magnitud, tiempo × bandas.
+
+    Lanza `ValueError` si la onda es demasiado corta."""
+    forma, largo, margen = onda.shape[:-1], onda.shape[-1], (VENTANA - SALTO)//2
+    if largo <= margen:
+        raise ErrorDeUso(f"Un espectrograma pide al menos {margen + 1} muestras, y la onda tiene {largo}.")
+    return mel_de_espectro(espectro(onda.reshape(-1, largo))).reshape(*forma, -1, BANDAS)
 
 # %% ../../nbs/comun/sonidos.ipynb #89343002
 def dibujar_mel(
@@ -128,10 +180,12 @@ def dibujar_mel(
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(6, 2.2), layout="constrained")[1]
     mel = np.asarray(mel)
-    ax.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=2, extent=(0, len(mel)*SALTO/FRECUENCIA, 0, BANDAS))
+    segundos = len(mel)*SALTO/FRECUENCIA
+    ax.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=2, extent=(0, segundos, 0, BANDAS))
     ax.set(title=titulo, xlabel="segundos", ylabel="banda mel")
     return ax
 
+# %% ../../nbs/comun/sonidos.ipynb #89343102
 def dibujar_onda(
     onda,            # `(n,)`, de -1 a 1
     ax=None,         # ejes de matplotlib
@@ -148,7 +202,11 @@ def dibujar_onda(
 FORMATOS = dict(wav="WAV", flac="FLAC", ogg="OGG", mp3="MP3")
 FRECUENCIAS_MP3 = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz
 
-def _remuestrear(onda: np.ndarray, de: int, a: int) -> np.ndarray:
+def _remuestrear(
+    onda: np.ndarray,  # `(n,)`
+    de: int,           # Hz
+    a: int,            # Hz
+) -> np.ndarray:
     "La onda, a otra frecuencia."
     import soxr
     return onda if de == a else soxr.resample(onda, de, a).astype(np.float32)
@@ -161,13 +219,14 @@ def con_su_nombre(ruta: Path):
         if e.errno is None: raise
         raise OSError(e.errno, e.strerror, str(ruta)) from e
 
+# %% ../../nbs/comun/sonidos.ipynb #b5346162
 @dataclass(repr=False)
 class Sonido:
     "Un sonido mono: suena en el cuaderno, se dibuja y se guarda."
-    muestras: np.ndarray                 # `(n,)` float32 en [-1, 1]
-    frecuencia: int = FRECUENCIA         # Hz
+    muestras: np.ndarray                          # `(n,)` float32 en [-1, 1]
+    frecuencia: int = FRECUENCIA                  # Hz
     cercanas: list = field(default_factory=list)  # descripciones más cercanas a su condición, con su coseno
-    semilla: int | None = None           # la que lo repite
+    semilla: int | None = None                    # la que lo repite
 
     def __post_init__(self):
         "Lanza `TypeError` o `ValueError` si las muestras no son una onda mono de números."
@@ -192,11 +251,11 @@ class Sonido:
     ) -> bytes:
         "El sonido como bytes de un archivo. Lanza `ValueError` si el formato no se conoce."
         import soundfile
-        if formato not in FORMATOS: raise ErrorDeUso(f"Formato «{formato}» desconocido; los hay: {', '.join(FORMATOS)}.")
-        onda, frecuencia = self.muestras, self.frecuencia
-        if formato == "mp3" and frecuencia not in FRECUENCIAS_MP3:
-            frecuencia = min(FRECUENCIAS_MP3, key=lambda f: abs(f - self.frecuencia))
-            onda = _remuestrear(onda, self.frecuencia, frecuencia)
+        if formato not in FORMATOS:
+            raise ErrorDeUso(f"Formato «{formato}» desconocido; los hay: {', '.join(FORMATOS)}.")
+        frecuencia = self.frecuencia
+        if formato == "mp3": frecuencia = min(FRECUENCIAS_MP3, key=lambda f: abs(f - self.frecuencia))
+        onda = _remuestrear(self.muestras, self.frecuencia, frecuencia)
         # el codificador de OGG gasta una pila que crece con lo que se le da de una vez
         largo = frecuencia if formato == "ogg" else len(onda)
         tampon = io.BytesIO()
@@ -216,7 +275,8 @@ class Sonido:
     def _repr_html_(self):
         "Un reproductor que dice cuánto dura, con el sonido dentro, en MP3."
         nombre = f"Sonido de {self.segundos:.2f} s".replace(".", ",")
-        return f'<audio controls aria-label="{nombre}" src="data:audio/mpeg;base64,{base64.b64encode(self.codificar("mp3")).decode()}"></audio>'
+        mp3 = base64.b64encode(self.codificar("mp3")).decode()
+        return f'<audio controls aria-label="{nombre}" src="data:audio/mpeg;base64,{mp3}"></audio>'
 
     def __repr__(self): return f"Sonido de {self.segundos:.2f} s a {self.frecuencia} Hz"
 
@@ -239,11 +299,14 @@ def nivel_db(
     potencia = (suma[largo:] - suma[:-largo]).max()/largo
     return float(10*np.log10(max(potencia, 1e-20)))
 
+# %% ../../nbs/comun/sonidos.ipynb #c0e1a181
 def nivelar(
     sonido: Sonido,
     a: float = NIVEL,   # dB
 ) -> Sonido:
-    "El sonido, con su segundo más fuerte a ese nivel o al mayor que quepa, y con los extremos fundidos. Lo que está en silencio se queda igual."
+    """El sonido, con su segundo más fuerte a ese nivel o al mayor que quepa, y con los extremos fundidos.
+
+    Lo que está en silencio se queda igual."""
     x, antes = sonido.muestras, nivel_db(sonido.muestras, sonido.frecuencia)
     if antes < -90: return sonido
     ganancia = min(10**((a - antes)/20), .99/np.abs(x).max())

@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from ..base_de_datos import CONCEPTOS
 from ..comun.imagenes import ImagenInvalida, abrir_imagen, es_emoji
 from ..comun.perfiles import PERFILES, Perfil, cargar_perfil
-from ..comun.sistema import ErrorDeUso, GUIA, PASOS, Param, errores_en_claro
+from ..comun.sistema import ErrorDeUso, Param, errores_en_claro, recoger_avisos
 from ..comun.sonidos import Sonido
-from ..integracion import cargar_tuberia, recoger_avisos, sonorizar
+from ..integracion import cargar_tuberia, sonorizar
 
 # %% ../../nbs/puertas/aplicacion.ipynb #a77e0002
 _ENVIAR = """
@@ -36,16 +36,19 @@ const crear = (etiqueta, propiedades = {}, ...hijos) => {
 };
 
 function envio(model, aviso, vista) {  // devuelve la función que manda al núcleo la imagen de una lista de archivos
-  return async (archivos, nombre) => {
+  const defecto = archivos => {
     const maximo = model.get("maximo");
-    aviso.textContent = "";
-    if (archivos.length !== 1) aviso.textContent = archivos.length ? "Solo una imagen cada vez." : "Ahí no hay ninguna imagen.";
-    else if (archivos[0].size > maximo) aviso.textContent = `La imagen pesa más de ${maximo >> 20} MiB, lo más que se admite.`;
-    else {
-      URL.revokeObjectURL(vista.src);
-      vista.src = URL.createObjectURL(archivos[0]);
-      model.send({nombre: nombre || archivos[0].name}, undefined, [await archivos[0].arrayBuffer()]);
-    }
+    if (!archivos.length) return "Ahí no hay ninguna imagen.";
+    if (archivos.length > 1) return "Solo una imagen cada vez.";
+    if (archivos[0].size > maximo) return `La imagen pesa más de ${maximo >> 20} MiB, lo más que se admite.`;
+    return "";
+  };
+  return async (archivos, nombre) => {
+    aviso.textContent = defecto(archivos);
+    if (aviso.textContent) return;
+    URL.revokeObjectURL(vista.src);
+    vista.src = URL.createObjectURL(archivos[0]);
+    model.send({nombre: nombre || archivos[0].name}, undefined, [await archivos[0].arrayBuffer()]);
   };
 }
 """
@@ -54,19 +57,35 @@ function envio(model, aviso, vista) {  // devuelve la función que manda al núc
 _CAMARA = """
 function camara(enviar, aviso) {  // lo que se ve de la cámara, y cómo se abre y se apaga
   const video = crear("video", {autoplay: true, muted: true, playsInline: true});
-  const foto = crear("button", {type: "button", textContent: "Hacer la foto"}), cerrar = crear("button", {type: "button", textContent: "Cerrar la cámara"});
+  const foto = crear("button", {type: "button", textContent: "Hacer la foto"});
+  const cerrar = crear("button", {type: "button", textContent: "Cerrar la cámara"});
   const caja = crear("div", {className: "i2a-camara", hidden: true}, video, foto, cerrar);
-  const apagar = () => { video.srcObject?.getTracks().forEach(t => t.stop()); video.srcObject = null; caja.hidden = true; };
+  const apagar = () => {
+    video.srcObject?.getTracks().forEach(t => t.stop());
+    video.srcObject = null;
+    caja.hidden = true;
+  };
   const abrir = async () => {
     aviso.textContent = "";
-    if (!navigator.mediaDevices) return aviso.textContent = "El navegador solo deja usar la cámara en páginas https o de este mismo equipo.";
-    try { video.srcObject = await navigator.mediaDevices.getUserMedia({video: {facingMode: "environment"}}); caja.hidden = false; }
-    catch (e) { aviso.textContent = e.name === "NotAllowedError" ? "No hay permiso para usar la cámara." : "No se encuentra ninguna cámara."; }
+    if (!navigator.mediaDevices) {
+      aviso.textContent = "El navegador solo deja usar la cámara en páginas https o de este mismo equipo.";
+      return;
+    }
+    try {
+      video.srcObject = await navigator.mediaDevices.getUserMedia({video: {facingMode: "environment"}});
+      caja.hidden = false;
+    } catch (e) {
+      const sin_permiso = e.name === "NotAllowedError";
+      aviso.textContent = sin_permiso ? "No hay permiso para usar la cámara." : "No se encuentra ninguna cámara.";
+    }
   };
   foto.onclick = () => {
     const lienzo = crear("canvas", {width: video.videoWidth, height: video.videoHeight});
     lienzo.getContext("2d").drawImage(video, 0, 0);
-    lienzo.toBlob(b => { apagar(); if (b) enviar([b], "foto de la cámara"); }, "image/jpeg", 0.9);
+    lienzo.toBlob(b => {
+      apagar();
+      if (b) enviar([b], "foto de la cámara");
+    }, "image/jpeg", 0.9);
   };
   cerrar.onclick = apagar;
   return {caja, abrir, apagar};
@@ -74,43 +93,92 @@ function camara(enviar, aviso) {  // lo que se ve de la cámara, y cómo se abre
 """
 
 # %% ../../nbs/puertas/aplicacion.ipynb #a77e0006
+_SOLTAR = """
+function soltar(zona, enviar) {  // lo que se suelta encima, y lo que se pega
+  const parar = e => {
+    e.preventDefault();
+    e.stopPropagation();
+  };
+  zona.ondragover = e => {
+    e.preventDefault();
+    zona.classList.add("i2a-encima");
+  };
+  zona.ondragleave = () => zona.classList.remove("i2a-encima");
+  zona.ondrop = e => {
+    parar(e);
+    zona.ondragleave();
+    enviar([...e.dataTransfer.files]);
+  };
+  zona.onpaste = e => {
+    parar(e);
+    enviar([...e.clipboardData.files], "imagen pegada");
+  };
+}
+
+function nombrar(el) {  // el nombre de cada deslizador, para quien lo oye en vez de verlo
+  const vigia = new ResizeObserver(() => {
+    const caja = el.closest(".widget-vbox");
+    if (caja) vigia.observe(caja);
+    for (const d of caja?.querySelectorAll(".widget-slider") ?? []) {
+      d.querySelector("[role=slider]")?.setAttribute("aria-label", d.querySelector("label").textContent);
+    }
+  });
+  vigia.observe(el);
+  return vigia;
+}
+"""
+
+# %% ../../nbs/puertas/aplicacion.ipynb #a77e0026z
 _ZONA = """
 function render({model, el}) {
-  const aviso = crear("p", {className: "i2a-aviso"}), vista = crear("img", {alt: "La imagen elegida", hidden: true});
-  const archivo = crear("input", {type: "file", accept: "image/*", hidden: true});
   const boton = (texto, alPulsar) => crear("button", {type: "button", textContent: texto, onclick: alPulsar});
-  const zona = crear("div", {className: "i2a-zona", tabIndex: 0}, vista, crear("p", {textContent: "Suelte aquí una imagen, o péguela (Ctrl+V)."}));
-  const enviar = envio(model, aviso, vista), cam = camara(enviar, aviso), quitar = boton("Quitar", () => model.send({quitar: true}));
-  zona.append(boton("Elegir un archivo…", () => archivo.click()), boton("Cámara", cam.abrir), quitar, archivo, cam.caja, aviso);
-  for (const [k, v] of Object.entries({role: "group", "aria-label": "Imagen", "data-lm-suppress-shortcuts": "true"})) zona.setAttribute(k, v);
+  const aviso = crear("p", {className: "i2a-aviso"});
+  const vista = crear("img", {alt: "La imagen elegida", hidden: true});
+  const archivo = crear("input", {type: "file", accept: "image/*", hidden: true});
+  const quitar = boton("Quitar", () => model.send({quitar: true}));
+  const enviar = envio(model, aviso, vista), cam = camara(enviar, aviso);
+  const dice = crear("p", {textContent: "Suelte aquí una imagen, o péguela (Ctrl+V)."});
+  const elegir = boton("Elegir un archivo…", () => archivo.click());
+  const piezas = [vista, dice, elegir, boton("Cámara", cam.abrir), quitar, archivo, cam.caja, aviso];
+  const zona = crear("div", {className: "i2a-zona", tabIndex: 0}, ...piezas);
+  const atributos = {role: "group", "aria-label": "Imagen", "data-lm-suppress-shortcuts": "true"};
+  for (const [k, v] of Object.entries(atributos)) zona.setAttribute(k, v);
   aviso.setAttribute("role", "alert");
-  archivo.onchange = () => { if (archivo.files.length) enviar([...archivo.files]); archivo.value = ""; };
-  zona.ondragover = e => { e.preventDefault(); zona.classList.add("i2a-encima"); };
-  zona.ondragleave = () => zona.classList.remove("i2a-encima");
-  zona.ondrop = e => { e.preventDefault(); e.stopPropagation(); zona.ondragleave(); enviar([...e.dataTransfer.files]); };
-  zona.onpaste = e => { e.preventDefault(); e.stopPropagation(); enviar([...e.clipboardData.files], "imagen pegada"); };
-  const alCambiar = () => { vista.hidden = quitar.hidden = !model.get("nombre"); if (vista.hidden) vista.removeAttribute("src"); };
-  const nombrar = new ResizeObserver(() => {
-    const caja = el.closest(".widget-vbox");
-    if (caja) nombrar.observe(caja);
-    for (const d of caja?.querySelectorAll(".widget-slider") ?? []) d.querySelector("[role=slider]")?.setAttribute("aria-label", d.querySelector("label").textContent);
-  });
+  archivo.onchange = () => {
+    if (archivo.files.length) enviar([...archivo.files]);
+    archivo.value = "";
+  };
+  const alCambiar = () => {
+    vista.hidden = quitar.hidden = !model.get("nombre");
+    if (vista.hidden) vista.removeAttribute("src");
+  };
   model.on("change:nombre", alCambiar);
   alCambiar();
-  nombrar.observe(el);
+  soltar(zona, enviar);
+  const vigia = nombrar(el);
   el.append(zona);
-  return () => { cam.apagar(); nombrar.disconnect(); model.off("change:nombre", alCambiar); };
+  return () => {
+    cam.apagar();
+    vigia.disconnect();
+    model.off("change:nombre", alCambiar);
+  };
 }
 export default {render};
 """
 
 # %% ../../nbs/puertas/aplicacion.ipynb #a77e0007
 _ESTILO = """
-.i2a-zona {box-sizing: border-box; max-width: 38em; margin: 2px; padding: .6em .8em; border: 2px dashed var(--jp-border-color1, #8a8a8a); border-radius: 6px; color: var(--jp-ui-font-color1, #212529)}
+.i2a-zona {
+  box-sizing: border-box; max-width: 38em; margin: 2px; padding: .6em .8em; border-radius: 6px;
+  border: 2px dashed var(--jp-border-color1, #8a8a8a); color: var(--jp-ui-font-color1, #212529)
+}
 .i2a-zona:focus-visible, .i2a-encima {border-color: var(--jp-brand-color1, #0d6efd); border-style: solid}
 .i2a-zona p {margin: .2em 0 .6em}
 .i2a-zona [hidden] {display: none}
-.i2a-zona button {margin: 0 .5em .4em 0; padding: .5em .9em; border: 0; font: inherit; color: inherit; background: var(--jp-layout-color2, #eee); cursor: pointer}
+.i2a-zona button {
+  margin: 0 .5em .4em 0; padding: .5em .9em; border: 0; cursor: pointer;
+  font: inherit; color: inherit; background: var(--jp-layout-color2, #eee)
+}
 .i2a-zona img {display: block; max-width: 100%; max-height: 12em; margin-bottom: .4em}
 .i2a-zona video {display: block; width: 100%; max-width: 24em; margin: .4em 0}
 .i2a-zona .i2a-aviso {color: var(--jp-error-color0, #b00020); margin: 0}
@@ -121,13 +189,15 @@ MAX_SUBIDA = 8*2**20  # bytes: cabe en un mensaje de Jupyter, que llega hasta 10
 
 class EntradaImagen(anywidget.AnyWidget):
     "Una imagen que viene del navegador: elegida, soltada, pegada o hecha con la cámara."
-    _esm, _css = _ENVIAR + _CAMARA + _ZONA, _ESTILO
+    _esm, _css = _ENVIAR + _CAMARA + _SOLTAR + _ZONA, _ESTILO
     maximo = traitlets.Int(MAX_SUBIDA).tag(sync=True)
     nombre = traitlets.Unicode("").tag(sync=True)
     datos = traitlets.Bytes(b"")     # vacío si no hay imagen
 
-    def __init__(self, **k):
-        super().__init__(**k)
+    def __init__(self,
+        maximo: int = MAX_SUBIDA,    # bytes que se admiten
+    ):
+        super().__init__(maximo=maximo)
         self.al_rechazar = lambda mensaje: None
         self.on_msg(lambda _, contenido, trozos: self.recibir(contenido, trozos))
 
@@ -138,7 +208,8 @@ class EntradaImagen(anywidget.AnyWidget):
         "Lo que manda la página. Si no vale, se queda como estaba y se llama a `al_rechazar`."
         if contenido.get("quitar"): return self.quitar()
         if len(trozos) != 1: return self.al_rechazar("Solo una imagen cada vez.")
-        if len(trozos[0]) > self.maximo: return self.al_rechazar(f"La imagen pesa más de {self.maximo >> 20} MiB, lo más que se admite.")
+        if len(trozos[0]) > self.maximo:
+            return self.al_rechazar(f"La imagen pesa más de {self.maximo >> 20} MiB, lo más que se admite.")
         self.nombre = str(contenido.get("nombre") or "imagen")[:80]
         self.datos = bytes(trozos[0])
 
@@ -147,21 +218,24 @@ class EntradaImagen(anywidget.AnyWidget):
         self.nombre, self.datos = "", b""
 
 # %% ../../nbs/puertas/aplicacion.ipynb #f0aedeb3
-EMOJIS = dict(zip("🐶 🐓 🌧 🌊 👶 ⏰ 🤧 🚁 🪚 🔥".split(), CONCEPTOS.values()))  # en el orden de CONCEPTOS
+EMOJIS = dict(zip("🐶 🐓 🌧 🌊 👶 ⏰ 🤧 🚁 🪚 🔥".split(), CONCEPTOS.values(), strict=True))  # en ese orden
 _ANCHO = dict(width="auto", max_width="38em")
 
 def crear_mandos(
+    perfil: str | Perfil = "mini",  # de él, los valores de los que se parte
 ) -> dict[str, widgets.Widget]:  # nombre -> widget
     "Los mandos: de dónde sale la imagen, el texto y los números de la difusión."
-    def mando(clase, leyenda, **k): return clase(description=leyenda, layout=_ANCHO, style=dict(description_width="9em"), **k)
+    p = perfil if isinstance(perfil, Perfil) else PERFILES.get(perfil, PERFILES["mini"])
+    estilo = dict(description_width="9em")
+    def mando(clase, leyenda, **k): return clase(description=leyenda, layout=_ANCHO, style=estilo, **k)
     return dict(
         imagen=EntradaImagen(),
         fuente=mando(widgets.Text, "Emoji o dirección", placeholder="🐓  o  https://…", continuous_update=False),
         texto=mando(widgets.Text, "Texto (opcional)", placeholder="un gallo canta a lo lejos"),
         peso_texto=mando(widgets.FloatSlider, "Imagen ↔ texto", value=.5, min=0, max=1, step=.05),
         segundos=mando(widgets.FloatSlider, "Segundos", value=5, min=1, max=20, step=.5, readout_format=".1f"),
-        guia=mando(widgets.FloatSlider, "Guía", value=GUIA, min=1, max=10, step=.25),
-        pasos=mando(widgets.IntSlider, "Pasos", value=PASOS, min=1, max=200),
+        guia=mando(widgets.FloatSlider, "Guía", value=p.guia, min=1, max=10, step=.25),
+        pasos=mando(widgets.IntSlider, "Pasos", value=p.pasos, min=1, max=200),
         elegir_mejor_de=mando(widgets.IntSlider, "Candidatos", value=1, min=1, max=8),
         semilla=mando(widgets.BoundedIntText, "Semilla", value=0, min=0, max=2**31 - 1))
 
@@ -180,12 +254,13 @@ class Aplicacion:
     ):
         _comprobar_perfil(perfil)
         self.perfil, self.historia = perfil, []  # historia: (título, Sonido), primero el más nuevo
-        self._cancelar, self._hilo, self.mandos = threading.Event(), None, crear_mandos()
+        self._cancelar, self._hilo, self.mandos = threading.Event(), None, crear_mandos(perfil)
         self.boton = widgets.Button(description="Sonorizar", button_style="primary")
         self.boton_cancelar = widgets.Button(description="Cancelar", disabled=True)
         self.barra = widgets.IntProgress(value=0, min=0, max=1, layout=dict(width="14em"))
         self.estado, self.resultado, self.pasado = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.boton.on_click(lambda _: self.pulsar()); self.boton_cancelar.on_click(lambda _: self.cancelar())
+        self.boton.on_click(lambda _: self.pulsar())
+        self.boton_cancelar.on_click(lambda _: self.cancelar())
         self._una_fuente()
         seguidos = dict(flex_flow="row wrap", max_width="38em")
         emojis = widgets.HBox([self._boton_emoji(e, n) for e, n in EMOJIS.items()], layout=seguidos)
@@ -215,11 +290,14 @@ def _boton_emoji(self: Aplicacion, emoji: str, nombre: str) -> widgets.Button:
 def pedido(self: Aplicacion,
 ) -> tuple:  # fuente de la imagen (bytes, texto o `None`), texto (o `None`) y título
     "Lo que piden los mandos. Lanza `ImagenInvalida` si lo escrito no es un emoji ni una dirección."
-    entrada, escrito, texto = self.mandos["imagen"], self.mandos["fuente"].value.strip(), self.mandos["texto"].value.strip() or None
+    entrada, escrito, texto = self.mandos["imagen"], *(self.mandos[m].value.strip() for m in ("fuente", "texto"))
     if escrito and not es_emoji(escrito) and not escrito.lower().startswith(("http://", "https://")):
-        raise ImagenInvalida("Lo escrito no es un emoji ni una dirección que empiece por https://. Un archivo se suelta o se elige.")
+        raise ImagenInvalida("Lo escrito no es un emoji ni una dirección que empiece por https://. Un archivo se "
+                             "suelta o se elige.")
     fuente, nombre = (entrada.datos, entrada.nombre) if entrada.datos else (escrito or None, escrito)
-    return fuente, texto, " + ".join(filter(None, (nombre, texto and f"«{texto}»")))
+    titulo = [nombre] if nombre else []
+    if texto: titulo.append(f"«{texto}»")
+    return fuente, texto or None, " + ".join(titulo)
 
 # %% ../../nbs/puertas/aplicacion.ipynb #61289f4c
 @patch
@@ -237,7 +315,8 @@ def cancelar(self: Aplicacion) -> None:
 @patch
 def _decir(self: Aplicacion, mensaje: str, error: bool = False) -> None:
     "Escribe en el renglón de estado."
-    self.estado.value = f"<span role='{'alert' if error else 'status'}' style='color:var({'--jp-error-color0, #b00020' if error else '--jp-ui-font-color1'})'>{escape(mensaje)}</span>"
+    papel, color = ("alert", "--jp-error-color0, #b00020") if error else ("status", "--jp-ui-font-color1")
+    self.estado.value = f"<span role='{papel}' style='color:var({color})'>{escape(mensaje)}</span>"
 
 # %% ../../nbs/puertas/aplicacion.ipynb #f1fb3eda
 HISTORIA = 5  # sonidos que se recuerdan
@@ -249,14 +328,19 @@ def _coma(x: float, decimales: int) -> str:
 def _img(imagen: Image.Image | Figure, alt: str, ancho: str) -> str:
     "Una imagen o una figura, dentro del HTML."
     tampon = io.BytesIO()
-    imagen.savefig(tampon, format="png", dpi=100) if isinstance(imagen, Figure) else imagen.save(tampon, "PNG")
-    return f'<img alt="{escape(alt)}" style="flex:0 1 {ancho};min-width:0;max-width:100%;object-fit:contain" src="data:image/png;base64,{base64.b64encode(tampon.getvalue()).decode()}">'
+    if isinstance(imagen, Figure): imagen.savefig(tampon, format="png", dpi=100)
+    else: imagen.save(tampon, "PNG")
+    datos = base64.b64encode(tampon.getvalue()).decode()
+    estilo = f"flex:0 1 {ancho};min-width:0;max-width:100%;object-fit:contain"
+    return f'<img alt="{escape(alt)}" style="{estilo}" src="data:image/png;base64,{datos}">'
 
 def _audio(titulo: str, sonido: Sonido) -> str:
     "El reproductor de un sonido, con su título y su descarga."
-    wav, nombre = base64.b64encode(sonido.codificar("wav")).decode(), f"img2audio-{sonido.semilla or 0}.wav"
-    return (f'<p style="margin:.4em 0;overflow-wrap:anywhere"><b>{escape(titulo)}</b>, semilla {sonido.semilla or 0}</p>{sonido._repr_html_()}<br>'
-            f'<a download="{nombre}" href="data:audio/wav;base64,{wav}" style="text-decoration:underline">Descargar el WAV</a>')
+    wav, semilla = base64.b64encode(sonido.codificar("wav")).decode(), sonido.semilla or 0
+    return (f'<p style="margin:.4em 0;overflow-wrap:anywhere"><b>{escape(titulo)}</b>, semilla {semilla}</p>'
+            f'{sonido._repr_html_()}<br>'
+            f'<a download="img2audio-{semilla}.wav" href="data:audio/wav;base64,{wav}" '
+            'style="text-decoration:underline">Descargar el WAV</a>')
 
 # %% ../../nbs/puertas/aplicacion.ipynb #bbdc6cec
 def _ficha(titulo: str, sonido: Sonido, imagen: Image.Image | None) -> str:
@@ -264,19 +348,23 @@ def _ficha(titulo: str, sonido: Sonido, imagen: Image.Image | None) -> str:
     fig = Figure(figsize=(5.2, 2.4), layout="constrained")
     sonido.espectrograma(fig.subplots())
     imagenes = _img(fig, "Espectrograma del sonido", "34em")
-    if imagen is not None: imagenes = _img(ImageOps.contain(imagen, (256, 256)), "La imagen sonorizada", "12em") + imagenes
+    if imagen is not None:
+        imagenes = _img(ImageOps.contain(imagen, (256, 256)), "La imagen sonorizada", "12em") + imagenes
     lista = "".join(f"<li>{escape(t)} ({_coma(c, 2)})</li>" for t, c in sonido.cercanas)
-    return f'{_audio(titulo, sonido)}<div style="display:flex;flex-wrap:wrap;align-items:center;gap:1em;margin:.6em 0">{imagenes}</div><p>Suena a:</p><ol>{lista}</ol>'
+    estilo = "display:flex;flex-wrap:wrap;align-items:center;gap:1em;margin:.6em 0"
+    return f'{_audio(titulo, sonido)}<div style="{estilo}">{imagenes}</div><p>Suena a:</p><ol>{lista}</ol>'
 
 @patch
 def _mostrar(self: Aplicacion, sonido: Sonido, imagen: Image.Image | None, titulo: str) -> None:
     "Pone un sonido como resultado, y el que había, en la historia."
-    anteriores, self.historia = self.historia[:HISTORIA - 1], [(titulo, sonido), *self.historia][:HISTORIA]
+    anteriores = self.historia[:HISTORIA - 1]
+    self.historia = [(titulo, sonido), *anteriores]
     self.resultado.value = _ficha(titulo, sonido, imagen)
     self.pasado.value = "<h3>Antes</h3>" + "".join(_audio(*h) for h in anteriores) if anteriores else ""
 
 # %% ../../nbs/puertas/aplicacion.ipynb #a77e0012
 _COLA, _TURNO = [], threading.Condition()  # quién espera, por orden de llegada: el primero genera
+_NUMEROS = ("segundos", "pasos", "guia", "semilla", "peso_texto", "elegir_mejor_de")  # los de `sonorizar`
 
 @patch
 def _tomar(self: Aplicacion, cerrojo: FileLock):
@@ -289,7 +377,8 @@ def _tomar(self: Aplicacion, cerrojo: FileLock):
 @patch
 @contextlib.contextmanager
 def _por_turno(self: Aplicacion):
-    "Dentro, solo genera una aplicación de este núcleo; y de los demás del servidor, si comparten cerrojo. Lanza `Cancelado` si se cancela mientras se espera."
+    """Dentro, solo genera una aplicación de este núcleo; y de los demás del servidor, si comparten cerrojo. Lanza
+    `Cancelado` si se cancela mientras se espera."""
     with _TURNO: _COLA.append(self)
     try:
         self._decir("Esperando turno…")
@@ -300,7 +389,9 @@ def _por_turno(self: Aplicacion):
         archivo = os.environ.get("IMG2AUDIO_TURNO")  # lo pone `abrir_pagina`
         with self._tomar(FileLock(archivo)) if archivo else contextlib.nullcontext(): yield
     finally:
-        with _TURNO: _COLA.remove(self); _TURNO.notify_all()
+        with _TURNO:
+            _COLA.remove(self)
+            _TURNO.notify_all()
 
 @patch
 def _sonorizar(self: Aplicacion, imagen, texto) -> tuple[Sonido, list[str]]:
@@ -309,11 +400,25 @@ def _sonorizar(self: Aplicacion, imagen, texto) -> tuple[Sonido, list[str]]:
         self._decir("Cargando los modelos… La primera vez puede tardar.")
         cargar_tuberia(self.perfil, dispositivo=None)  # la misma que pedirá `sonorizar`
         self._decir("Generando…")
-        numeros = {n: self.mandos[n].value for n in ("segundos", "pasos", "guia", "semilla", "peso_texto", "elegir_mejor_de")}
+        numeros = {n: self.mandos[n].value for n in _NUMEROS}
         sonido = sonorizar(imagen, texto, self.perfil, progreso=False, al_paso=self._al_paso, **numeros)
     return sonido, avisos
 
 # %% ../../nbs/puertas/aplicacion.ipynb #89da5716
+_IMPREVISTO = "Ha fallado algo que no se esperaba; el registro del cuaderno dice qué."
+
+def _previsto(e: Exception) -> bool:
+    "Si es un error de quien usa la aplicación, y lo que dice le sirve. Los del sistema llevan número."
+    return isinstance(e, (ErrorDeUso, OSError, FloatingPointError)) and getattr(e, "errno", None) is None
+
+@patch
+def _ocupada(self: Aplicacion, si: bool) -> None:
+    "Mientras se genera, solo se puede cancelar."
+    self.boton.disabled, self.boton_cancelar.disabled = si, not si
+    if not si: return
+    self.barra.value = 0
+    self._decir("Un momento…")
+
 @patch
 def generar(self: Aplicacion,
 ) -> Sonido | None:  # el sonido, o `None` si se canceló o algo fue mal
@@ -328,17 +433,9 @@ def generar(self: Aplicacion,
         return sonido
     except Cancelado: self._decir("Cancelado.")
     except Exception as e:
-        previsto = isinstance(e, (ErrorDeUso, OSError, FloatingPointError))
-        previsto = previsto and getattr(e, "errno", None) is None  # los del sistema llevan número de error
-        self._decir(f"No se pudo sonorizar. {e}" if previsto else "Ha fallado algo que no se esperaba; el registro del cuaderno dice qué.", error=True)
-        if not previsto: raise
+        self._decir(f"No se pudo sonorizar. {e}" if _previsto(e) else _IMPREVISTO, error=True)
+        if not _previsto(e): raise
     finally: self._ocupada(False)
-
-@patch
-def _ocupada(self: Aplicacion, si: bool) -> None:
-    "Mientras se genera, solo se puede cancelar."
-    self.boton.disabled, self.boton_cancelar.disabled = si, not si
-    if si: self.barra.value = 0; self._decir("Un momento…")
 
 # %% ../../nbs/puertas/aplicacion.ipynb #62cb5f55
 @patch
@@ -371,10 +468,18 @@ _PLANTILLA = """{% extends "voila/templates/lab/index.html.j2" %}
 {% block notebook_css %}
 {{ resources.include_js("static/voila-style.js") }}{{ spinner.css() }}
 {{ super.super() }}
-<style>#rendered_cells {box-sizing: border-box; max-width: 60em; margin: 0 auto; padding: 0 1em} #rendered_cells .jp-OutputPrompt {display: none} h1 {font: 600 1.8em sans-serif; margin: .6em 0}</style>
+<style>
+#rendered_cells {box-sizing: border-box; max-width: 60em; margin: 0 auto; padding: 0 1em}
+#rendered_cells .jp-OutputPrompt {display: none}
+h1 {font: 600 1.8em sans-serif; margin: .6em 0}
+</style>
 {% endblock %}
 {% block body_header %}{{ super() }}<h1>img2audio</h1>
-<script>document.title = "img2audio"; document.getElementById("loading_text").textContent = "Cargando img2audio…"; window.voila_process = () => {};</script>
+<script>
+document.title = "img2audio";
+document.getElementById("loading_text").textContent = "Cargando img2audio…";
+window.voila_process = () => {};
+</script>
 {% endblock %}
 """
 
@@ -388,38 +493,51 @@ def _escribir_pagina(
     plantilla.mkdir(parents=True)
     (plantilla/"conf.json").write_text(json.dumps(dict(base_template="lab")), encoding="utf-8")
     (plantilla/"index.html.j2").write_text(_PLANTILLA, encoding="utf-8")
-    celda = nbformat.v4.new_code_cell(f"from img2audio.puertas.aplicacion import aplicacion\naplicacion({perfil!r})")
+    codigo = ("from img2audio.comun.sistema import reutilizar_memoria\n"
+              "from img2audio.puertas.aplicacion import aplicacion\n"
+              f"reutilizar_memoria()\naplicacion({perfil!r})")
+    celda = nbformat.v4.new_code_cell(codigo)
     nucleo = dict(kernelspec=dict(name="python3", display_name="Python 3", language="python"))
     nbformat.write(nbformat.v4.new_notebook(cells=[celda], metadata=nucleo), carpeta/"img2audio.ipynb")
     return carpeta/"img2audio.ipynb"
 
 # %% ../../nbs/puertas/aplicacion.ipynb #a77e0018
+def _ajustes_de_voila(direccion: str, puerto: int, navegador: bool, carpeta: str) -> dict:
+    "Los de Voilà, por clases."
+    propia = direccion in ("127.0.0.1", "localhost")
+    return dict(
+        Voila=dict(
+            ip=direccion, port=puerto, port_retries=0, open_browser=navegador, log_level="WARN",
+            config_file_paths=[carpeta],
+            tornado_settings=dict(allow_remote_access=not propia, local_hostnames=["localhost"])),
+        MappingKernelManager=dict(cull_idle_timeout=1800, cull_interval=60),  # el de quien se fue sin cerrar la página
+        VoilaConfiguration=dict(template="img2audio", theme="light"),
+        HTMLExporter=dict(language_code="es"))
+
 def abrir_pagina(
     puerto: int = 8866,
-    perfil: str = "mini",
-    direccion: str = "127.0.0.1",
-    sin_navegador: bool = False,
+    perfil: str = "mini",            # o una carpeta
+    direccion: str = "127.0.0.1",    # en la que se atiende
+    sin_navegador: bool = False,     # no abrirlo
 ) -> None:
-    "Sirve la aplicación hasta que se interrumpe. Lanza `ValueError` si algo de lo pedido no vale, u `OSError` si el puerto está ocupado."
+    """Sirve la aplicación hasta que se interrumpe. Lanza `ValueError` si algo de lo pedido no vale, u `OSError` si el
+    puerto está ocupado."""
     try: from voila.app import Voila
     except ImportError: raise OSError("Falta Voilà: pip install 'img2audio[app]'.") from None
     from traitlets.config import Config
     _comprobar_perfil(perfil)
     if Path(perfil).is_dir() and perfil not in PERFILES: perfil = str(Path(perfil).resolve())
     try: socket.create_server((direccion, puerto)).close()
-    except (OSError, OverflowError): raise OSError(f"No se puede atender en {direccion}:{puerto}: ¿está ocupado? Elija otro puerto con --puerto.") from None
+    except (OSError, OverflowError):
+        raise OSError(f"No se puede atender en {direccion}:{puerto}: ¿está ocupado? Elija otro puerto con "
+                      "--puerto.") from None
     with tempfile.TemporaryDirectory() as d:
         cuaderno = _escribir_pagina(Path(d), perfil)
         os.environ["IMG2AUDIO_TURNO"] = str(Path(d)/"turno")  # cada visita tiene su núcleo; de generar, se turnan
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (d, os.environ.get("JUPYTER_PATH"))))
-        propia = direccion in ("127.0.0.1", "localhost")
-        c = Config(dict(
-            Voila=dict(ip=direccion, port=puerto, port_retries=0, open_browser=not sin_navegador, log_level="WARN", config_file_paths=[d],
-                       tornado_settings=dict(allow_remote_access=not propia, local_hostnames=["localhost"])),
-            MappingKernelManager=dict(cull_idle_timeout=1800, cull_interval=60),  # el de quien se fue sin cerrar la página
-            VoilaConfiguration=dict(template="img2audio", theme="light"), HTMLExporter=dict(language_code="es")))
         print(f"img2audio, en http://{direccion}:{puerto}/ (Ctrl-C para acabar)", flush=True)
-        Voila.launch_instance(argv=[str(cuaderno)], config=c)
+        ajustes = _ajustes_de_voila(direccion, puerto, not sin_navegador, d)
+        Voila.launch_instance(argv=[str(cuaderno)], config=Config(ajustes))
 
 # %% ../../nbs/puertas/aplicacion.ipynb #a77e0020
 @call_parse

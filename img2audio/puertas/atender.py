@@ -10,18 +10,24 @@ __all__ = ['LAMINAS', 'DE_AUDIOLDM', 'COLUMNAS', 'CADA', 'Resultado', 'imagenes_
 import contextlib, csv, errno, hashlib, os, sys, tempfile, time, unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from fastcore.basics import chunked, groupby
+from fastcore.meta import delegates
 from tqdm.auto import tqdm
 
-from ..base_de_datos import leer_tabla
+from ..comun.tablas import leer_tabla
+from ..comun.difusion import planificador
 from ..comun.imagenes import EXTENSIONES_IMAGEN, MAX_BYTES, abrir_imagen, es_del_sistema
 from ..comun.perfiles import Perfil, huella_perfil
-from ..comun.sistema import ErrorDeUso, de_una_vez, en_claro, sin_sitio
+from ..comun.sistema import ErrorDeUso, de_una_vez, en_claro, recoger_avisos, reutilizar_memoria, sin_sitio
 from ..comun.sonidos import FORMATOS, Sonido, con_su_nombre
-from ..integracion import lamina, preparar, recoger_avisos, sonorizar
-from .originales import sonorizar_audioldm
+from ..integracion import cargar_tuberia, comprobar_pedido, generar, sonorizar
+from .originales import CHECKPOINTS, sonorizar_audioldm
+from .revisar import escribir_revision
+from .variaciones import lamina
 
 # %% ../../nbs/puertas/atender.ipynb #a6d4e016
 @dataclass
@@ -35,7 +41,8 @@ class Resultado:
 def imagenes_de(
     carpeta: str | Path,
 ) -> list[Path]:          # por orden alfabético
-    "Las imágenes que hay en una carpeta, por su extensión; no mira en las de dentro. Lanza `FileNotFoundError` si no está, y `ValueError` si no hay ninguna."
+    """Las imágenes que hay en una carpeta, por su extensión; no mira en las de dentro. Lanza `FileNotFoundError` si no
+    está, y `ErrorDeUso` si no hay ninguna."""
     if not Path(carpeta).is_dir(): raise FileNotFoundError(f"No existe la carpeta «{carpeta}».")
     hay = sorted(f for f in Path(carpeta).iterdir() if f.suffix.lower() in EXTENSIONES_IMAGEN)
     hay = [f for f in hay if f.is_file() and not es_del_sistema(f.name)]
@@ -63,7 +70,7 @@ def _sonar_o_error(grupo: list[Resultado], es: list[torch.Tensor], sonar) -> Non
 
 def _por_lotes(imagenes: list, condicion, sonar, batch_size: int, progreso: bool):
     "Un `Resultado` por imagen, en su orden y según se hacen."
-    lotes = [imagenes[i:i + batch_size] for i in range(0, len(imagenes), batch_size)]
+    lotes = list(chunked(imagenes, batch_size))
     for lote in tqdm(lotes, desc="lotes", disable=not progreso):
         grupo = [Resultado(x) for x in lote]
         es = {i: _condicion_o_error(r, condicion) for i, r in enumerate(grupo)}
@@ -72,34 +79,32 @@ def _por_lotes(imagenes: list, condicion, sonar, batch_size: int, progreso: bool
         yield from grupo
 
 # %% ../../nbs/puertas/atender.ipynb #a6d4e018
+@delegates(sonorizar, but=["imagen", "pesos"])
 def sonorizar_lote(
     imagenes: list | str | Path,    # una lista de lo que abra `abrir_imagen`, o una carpeta
     texto: str | None = None,       # con cada imagen
     perfil: str | Perfil = "mini",
-    segundos: float = 5.12,
-    pasos: int | None = None,
-    guia: float | None = None,
-    semilla: int = 0,               # la misma para todas
-    peso_texto: float = .5,
-    progreso: bool = True,
-    elegir_mejor_de: int = 1,
-    num_audios: int | None = None,
-    dispositivo: str | None = None,
-    dtype: str | torch.dtype | None = None,
     batch_size: int = 4,            # imágenes que se generan a la vez
     permitir_red_local: bool = False,
-    **opciones,                     # de la tubería
+    **kwargs,
 ) -> list[Resultado]:               # uno por imagen, en su orden
-    "Pone sonido a muchas imágenes. Lo que falla en una queda en su `Resultado`; lanza `ValueError` si lo pedido no vale para ninguna."
-    return list(_lote(imagenes, texto, perfil, segundos, pasos, guia, semilla, peso_texto, progreso, elegir_mejor_de, num_audios, dispositivo, dtype, batch_size, permitir_red_local, **opciones))
+    """Pone sonido a muchas imágenes. Lo que falla en una queda en su `Resultado`; lanza `ErrorDeUso` si lo pedido
+    no vale para ninguna."""
+    return list(_lote(imagenes, texto, perfil, batch_size, permitir_red_local, **kwargs))
 
-def _lote(imagenes, texto, perfil, segundos, pasos, guia, semilla, peso_texto, progreso, elegir_mejor_de, num_audios, dispositivo, dtype, batch_size, permitir_red_local=False, **opciones):
+def _lote(
+    imagenes, texto, perfil, batch_size, permitir_red_local=False, semilla=0, num_audios=None, elegir_mejor_de=1,
+    progreso=True, dispositivo=None, dtype=None, **kwargs):
     "Los resultados de `sonorizar_lote`, según se hacen; lo pedido se comprueba antes."
     imagenes = imagenes_de(imagenes) if isinstance(imagenes, (str, Path)) else list(imagenes)
     if batch_size < 1: raise ErrorDeUso(f"batch_size debe ser al menos 1, y es {batch_size}.")
-    tuberia, sonar = preparar(perfil, segundos, pasos, guia, semilla, peso_texto, num_audios, elegir_mejor_de,
-                               dispositivo, dtype, barra=dict(disable=True), **opciones)
-    return _por_lotes(imagenes, lambda x: tuberia.condicion(abrir_imagen(x, permitir_red_local), texto, peso_texto), sonar, batch_size, progreso)
+    o = comprobar_pedido(perfil, num_audios, elegir_mejor_de, **kwargs)
+    tuberia = cargar_tuberia(perfil, dispositivo, dtype)
+    planificador(tuberia.scheduler, o.planificador, o.eta)  # que lo haya
+    def condicion(x): return tuberia.condicion(abrir_imagen(x, permitir_red_local), texto, o.peso_texto)
+    sonar = partial(generar, tuberia, perfil=perfil, semilla=semilla, num_audios=num_audios,
+                    elegir_mejor_de=elegir_mejor_de, barra=dict(disable=True), **kwargs)
+    return _por_lotes(imagenes, condicion, sonar, batch_size, progreso)
 
 # %% ../../nbs/puertas/atender.ipynb #091a1d68
 def _rutas(salida: str, n: int) -> list[Path]:
@@ -146,60 +151,80 @@ def _comprobar_salidas(salida: str, lamina: str, cuantos: int) -> None:
     rutas = [] if salida == "-" else _rutas(salida, min(max(cuantos, 1), 100))
     for ruta in [*rutas, *([lamina] if lamina else [])]: comprobar_salida(ruta)
 
-DE_AUDIOLDM = ("perfil", "segundos", "pasos", "guia", "semilla", "progreso", "eta", "nulo")  # lo que admite ese motor
+# %% ../../nbs/puertas/atender.ipynb #091a1d69
+# Lo que admite el motor audioldm, y lo que sonorizar da por hecho y no hay que tener en cuenta
+DE_AUDIOLDM = ("perfil", "segundos", "pasos", "guia", "semilla", "progreso", "eta", "nulo")
+_DE_FABRICA = dict(peso_texto=.5, elegir_mejor_de=1)
+_SIN_PESOS = (
+    "El motor audioldm necesita su archivo de pesos: --checkpoint audioldm-full-s-v2.ckpt. El que casa con el perfil "
+    f"base se trae con: curl -L -o audioldm-full-s-v2.ckpt '{CHECKPOINTS['audioldm-s-full-v2']}'")
 
 def _generar(motor: str, checkpoint: str | None, imagen, pedido: dict) -> Sonido | list[Sonido]:
     "Lo pedido a `sonorizar`, o al paquete `audioldm`. Lanza `ErrorDeUso` si no admite algo."
     if motor == "diffusers" and checkpoint is None: return sonorizar(imagen, **pedido)
     if motor == "diffusers": raise ErrorDeUso("Eso es el archivo de pesos del motor audioldm: pida --motor audioldm.")
-    de_fabrica = dict(peso_texto=.5, elegir_mejor_de=1)
-    sobran = sorted(k for k, v in pedido.items() if k not in DE_AUDIOLDM and v is not None and v != de_fabrica.get(k))
+    dado = {k: v for k, v in pedido.items() if v is not None}
+    sobran = sorted(k for k, v in dado.items() if k not in DE_AUDIOLDM and v != _DE_FABRICA.get(k))
     if sobran: raise ErrorDeUso(f"El motor audioldm no admite {', '.join(sobran)}: quítelo, o use el motor diffusers.")
-    if checkpoint is None: raise ErrorDeUso("El motor audioldm necesita su archivo de pesos: --checkpoint audioldm-s-full-v2.ckpt.")
+    if checkpoint is None: raise ErrorDeUso(_SIN_PESOS)
     if imagen is None or isinstance(imagen, list):
-        raise ErrorDeUso("El motor audioldm pone sonido a una imagen, ni más ni menos; para varias, sonorizar_audioldm.")
-    return sonorizar_audioldm(imagen, checkpoint, **{k: pedido[k] for k in DE_AUDIOLDM if pedido.get(k) is not None})
+        raise ErrorDeUso("El motor audioldm pone sonido a una imagen, ni más ni menos; para varias, "
+                         "sonorizar_audioldm.")
+    return sonorizar_audioldm(imagen, checkpoint, **{k: dado[k] for k in DE_AUDIOLDM if k in dado})
 
-def ejecutar(
-    imagen: str | list[str] | None,    # ruta, URL, emoji o «-», la entrada estándar; o varias, con `pesos`
-    salida: str,           # archivo de sonido; o «-», la salida estándar
-    texto: str | None,
-    peso_texto: float, segundos: float, pasos: int | None, guia: float | None, semilla: int, perfil: str,
-    ruta_lamina: str = "", # PNG; vacío, ninguno
-    negativo: str | None = None,
-    elegir: int = 1,       # cuántos se generan para quedarse con uno
-    progreso: bool = True,
-    motor: str = "diffusers",           # o `audioldm`, el paquete original
-    checkpoint: str | None = None,      # archivo de pesos del motor `audioldm`
-    permitir_red_local: bool = False,  # que la URL pueda ser de esta máquina o de su red
-    **opciones,            # de `sonorizar`: `num_audios`, `pesos`…
-) -> None:
-    "Lo que hace la orden `img2audio`: comprueba, genera, guarda y dice dónde."
-    _comprobar_salidas(salida, ruta_lamina, opciones.get("num_audios") or 1)
-    if not imagen and texto is None: raise ErrorDeUso("Diga qué sonorizar: una imagen, --texto o ambos. Con --help, la ayuda.")
-    imagenes = [imagen] if isinstance(imagen, str) else imagen or []
-    por_salida = salida == "-"
-    with contextlib.ExitStack() as pila:
-        if por_salida: pila.enter_context(contextlib.redirect_stdout(sys.stderr))  # ahí solo va el sonido
-        avisos = pila.enter_context(recoger_avisos())
-        abiertas = [abrir_imagen(_leer_entrada() if x == "-" else x, permitir_red_local) for x in imagenes]
-        una_o_varias = abiertas if len(abiertas) > 1 else next(iter(abiertas), None)
-        pedido = dict(texto=texto, perfil=perfil, segundos=segundos, pasos=pasos, guia=guia, semilla=semilla,
-                      peso_texto=peso_texto, progreso=progreso, texto_negativo=negativo, elegir_mejor_de=elegir)
-        sonidos = _generar(motor, checkpoint, una_o_varias, pedido | opciones)
-    for a in avisos: print(f"aviso: {a}", file=sys.stderr)
-    dice = sys.stderr if por_salida else sys.stdout
-    sonidos = sonidos if isinstance(sonidos, list) else [sonidos]
-    for ruta, s in zip(_rutas(salida, len(sonidos)), sonidos):
-        if por_salida: _dar_a_la_salida(s)
+# %% ../../nbs/puertas/atender.ipynb #091a1d70
+def _entregar(sonidos: list[Sonido], salida: str, elegir: int, dice) -> None:
+    "Escribe los sonidos, y dice en `dice` dónde y a qué suenan."
+    for ruta, s in zip(_rutas(salida, len(sonidos)), sonidos, strict=True):
+        if salida == "-": _dar_a_la_salida(s)
         else: s.guardar(ruta)
         suena = f" Suena a: {s.cercanas[0][0]}" if s.cercanas else ""
         print(f"{ruta}: {s.segundos:.2f} s.{suena}", file=dice)
         if elegir > 1: print(f"elegido entre {elegir}; se repite solo con --semilla {s.semilla}", file=dice)
-    if ruta_lamina:
-        dibujo, formato = lamina(sonidos[0], abiertas[0] if abiertas else None), Path(ruta_lamina).suffix[1:].lower()
-        with con_su_nombre(ruta_lamina), de_una_vez(ruta_lamina) as f: dibujo.savefig(f, dpi=110, format=formato)
-        print(f"{ruta_lamina}: la imagen, el espectrograma y las descripciones más cercanas", file=dice)
+
+def _guardar_lamina(ruta: str, sonido: Sonido, imagen, dice) -> None:
+    "Escribe la lámina de un sonido, y lo dice en `dice`."
+    dibujo, formato = lamina(sonido, imagen), Path(ruta).suffix[1:].lower()
+    with con_su_nombre(ruta), de_una_vez(ruta) as f: dibujo.savefig(f, dpi=110, format=formato)
+    print(f"{ruta}: la imagen, el espectrograma y las descripciones más cercanas", file=dice)
+
+# %% ../../nbs/puertas/atender.ipynb #091a1d71
+@delegates(sonorizar, but=["texto_negativo", "elegir_mejor_de"])
+def ejecutar(
+    imagen: str | list[str] | None,  # ruta, URL, emoji o «-», la entrada estándar; o varias, con `pesos`
+    salida: str,                     # archivo de sonido; o «-», la salida estándar
+    texto: str | None = None,
+    peso_texto: float = .5,
+    segundos: float | None = None,   # si no se dice, los del perfil
+    pasos: int | None = None,
+    guia: float | None = None,
+    semilla: int = 0,
+    perfil: str = "mini",
+    ruta_lamina: str = "",           # PNG; vacío, ninguno
+    negativo: str | None = None,
+    elegir: int = 1,                 # cuántos se generan para quedarse con uno
+    progreso: bool = True,
+    motor: str = "diffusers",        # o `audioldm`, el paquete original
+    checkpoint: str | None = None,   # archivo de pesos del motor `audioldm`
+    permitir_red_local: bool = False,  # que la URL pueda ser de esta máquina o de su red
+    **kwargs,
+) -> None:
+    "Lo que hace la orden `img2audio`: comprueba, genera, guarda y dice dónde."
+    _comprobar_salidas(salida, ruta_lamina, kwargs.get("num_audios") or 1)
+    if not imagen and texto is None:
+        raise ErrorDeUso("Diga qué sonorizar: una imagen, --texto o ambos. Con --help, la ayuda.")
+    imagenes = [imagen] if isinstance(imagen, str) else imagen or []
+    pedido = dict(texto=texto, perfil=perfil, segundos=segundos, pasos=pasos, guia=guia, semilla=semilla,
+                  peso_texto=peso_texto, progreso=progreso, texto_negativo=negativo, elegir_mejor_de=elegir, **kwargs)
+    dice = sys.stderr if salida == "-" else sys.stdout  # por la salida estándar, solo el sonido
+    with contextlib.redirect_stdout(dice), recoger_avisos() as avisos:
+        abiertas = [abrir_imagen(_leer_entrada() if x == "-" else x, permitir_red_local) for x in imagenes]
+        primera = abiertas[0] if abiertas else None
+        sonidos = _generar(motor, checkpoint, abiertas if len(abiertas) > 1 else primera, pedido)
+    for a in avisos: print(f"aviso: {a}", file=sys.stderr)
+    sonidos = sonidos if isinstance(sonidos, list) else [sonidos]
+    _entregar(sonidos, salida, elegir, dice)
+    if ruta_lamina: _guardar_lamina(ruta_lamina, sonidos[0], primera, dice)
 
 # %% ../../nbs/puertas/atender.ipynb #a6d4e031
 # De `resultados.csv`; la última distingue lo que se pidió
@@ -252,11 +277,11 @@ def _ya_hechas(
     "Lo que dejó hecho otra vez el mismo pedido, y sigue ahí y al día."
     try: filas = leer_tabla(destino/"resultados.csv", list(COLUMNAS)).values.tolist()
     except (OSError, ValueError): return {}  # no hay, o no es el nuestro
-    por_imagen = {}
-    for fila in filas: por_imagen.setdefault(fila[0], []).append(fila)
+    por_imagen = groupby(filas, 0)
     def vale(imagen, suyas):
         sonidos = [destino/os.path.basename(s) for _, s, *_ in suyas if s]
-        if len(suyas) != cuantos or len(sonidos) != cuantos or any(fila[-1] != huella for fila in suyas): return False
+        if len(suyas) != cuantos or len(sonidos) != cuantos: return False
+        if any(fila[-1] != huella for fila in suyas): return False
         return all(s.is_file() and s.stat().st_mtime_ns >= imagen.stat().st_mtime_ns for s in sonidos)
     suyas = {f: por_imagen.get(_visible(f.name), []) for f in imagenes}
     return {f: x for f, x in suyas.items() if vale(f, x)}
@@ -273,41 +298,25 @@ def _guardar_resultado(r: Resultado, base: Path, huella: str) -> list[list]:
     try:
         if r.error is not None: raise r.error
         sonidos, filas = r.sonido if isinstance(r.sonido, list) else [r.sonido], []
-        for ruta, s in zip(_rutas(base, len(sonidos)), sonidos):
+        for ruta, s in zip(_rutas(base, len(sonidos)), sonidos, strict=True):
             descripcion, coseno = s.cercanas[0]
             s.guardar(ruta)
-            filas.append([nombre, ruta.name, f"{s.segundos:.2f}", s.semilla, descripcion, f"{coseno:.3f}", r.aviso, "",
-                          huella])
+            suena = [f"{s.segundos:.2f}", s.semilla, descripcion, f"{coseno:.3f}"]
+            filas.append([nombre, ruta.name, *suena, r.aviso, "", huella])
         return filas
     except Exception as e:
         if sin_sitio(e): raise  # esto ya no es cosa de una imagen
         r.error = e
         return [[nombre, "", "", "", "", "", r.aviso, en_claro(e), huella]]
 
-def ejecutar_lote(
-    carpeta: str,          # de imágenes
-    salida: str,           # carpeta de sonidos; se crea si no está
-    texto: str | None = None,
-    perfil: str = "mini",
-    segundos: float = 5.12,
-    pasos: int | None = None, guia: float | None = None, semilla: int = 0, peso_texto: float = .5, progreso: bool = True,
-    elegir_mejor_de: int = 1, num_audios: int | None = None, dispositivo: str | None = None, dtype: str | None = None,
-    batch_size: int = 4,
-    **opciones,            # de la tubería
-) -> int:                  # cuántas imágenes fallaron
-    "`img2audio --lote`: un WAV por imagen y `resultados.csv`; si se empezó, sigue. Lanza `ValueError` si fallan todas."
-    imagenes, destino = imagenes_de(carpeta), Path(salida)
-    modelos = huella_perfil(perfil)  # si se vuelve a entrenar su Traductor, lo hecho no vale
-    huella = _huella_pedido(texto=texto, perfil=perfil, modelos=modelos, segundos=segundos, pasos=pasos,
-                            guia=guia, semilla=semilla, peso_texto=peso_texto, elegir=elegir_mejor_de, num=num_audios,
-                            dtype=dtype, **opciones)
-    hechas = _ya_hechas(imagenes, destino, huella, num_audios or 1)
-    tandas = [imagenes[i:i + batch_size] for i in range(0, len(imagenes), max(batch_size, 1))]
-    # Las tandas, enteras: en otras, el redondeo sería otro
-    faltan = [f for tanda in tandas if not hechas.keys() >= set(tanda) for f in tanda]
-    resultados = _lote(faltan, texto, perfil, segundos, pasos, guia, semilla, peso_texto, progreso, elegir_mejor_de,
-                       num_audios, dispositivo, dtype, batch_size, **opciones)
-    comprobar_salida(destino/"resultados.csv")
+# %% ../../nbs/puertas/atender.ipynb #a6d4e03a
+def _faltan(imagenes: list[Path], hechas: dict, batch_size: int) -> list[Path]:
+    "Las que quedan por hacer, por tandas enteras: en otras, el redondeo sería otro."
+    tandas = chunked(imagenes, max(batch_size, 1))
+    return [f for tanda in tandas if not hechas.keys() >= set(tanda) for f in tanda]
+
+def _guardar_todos(resultados, imagenes: list[Path], hechas: dict, destino: Path, huella: str) -> list[Exception]:
+    "Guarda los resultados según llegan, y los apunta también si se interrumpe. Los errores que hubo."
     nombres = _nombres(imagenes, {f: _nombre_puesto(x) for f, x in hechas.items()})
     filas, errores, apuntado = dict(hechas), [], time.monotonic()
     def en_orden(): return [fila for f in imagenes for fila in filas.get(f, [])]
@@ -319,7 +328,41 @@ def ejecutar_lote(
             if time.monotonic() - apuntado > CADA:
                 _apuntar(destino, en_orden())
                 apuntado = time.monotonic()
-    finally: _apuntar(destino, en_orden())  # también si se interrumpe
+    finally: _apuntar(destino, en_orden())
+    return errores
+
+# %% ../../nbs/puertas/atender.ipynb #a6d4e03b
+@delegates(sonorizar_lote, but=["imagenes", "permitir_red_local"])
+def ejecutar_lote(
+    carpeta: str,                # de imágenes
+    salida: str,                 # carpeta de sonidos; se crea si no está
+    texto: str | None = None,
+    perfil: str = "mini",
+    segundos: float | None = None,   # si no se dice, los del perfil
+    pasos: int | None = None,
+    guia: float | None = None,
+    semilla: int = 0,
+    peso_texto: float = .5,
+    progreso: bool = True,
+    elegir_mejor_de: int = 1,
+    num_audios: int | None = None,
+    dispositivo: str | None = None,
+    dtype: str | None = None,
+    batch_size: int = 4,
+    **kwargs,
+) -> int:                        # cuántas imágenes fallaron
+    "`img2audio --lote`: un WAV por imagen y `resultados.csv`; si se empezó, sigue. Lanza `ErrorDeUso` si fallan todas."
+    imagenes, destino = imagenes_de(carpeta), Path(salida)
+    numeros = dict(segundos=segundos, pasos=pasos, guia=guia, semilla=semilla, peso_texto=peso_texto, **kwargs)
+    # Los modelos también: si se vuelve a entrenar el Traductor, lo hecho no vale
+    huella = _huella_pedido(texto=texto, perfil=perfil, modelos=huella_perfil(perfil), elegir=elegir_mejor_de,
+                            num=num_audios, dtype=dtype, **numeros)
+    hechas = _ya_hechas(imagenes, destino, huella, num_audios or 1)
+    faltan = _faltan(imagenes, hechas, batch_size)
+    resultados = _lote(faltan, texto, perfil, batch_size, num_audios=num_audios, elegir_mejor_de=elegir_mejor_de,
+                       progreso=progreso, dispositivo=dispositivo, dtype=dtype, **numeros)
+    comprobar_salida(destino/"resultados.csv")
+    errores = _guardar_todos(resultados, imagenes, hechas, destino, huella)
     if len(errores) == len(imagenes):
         raise ErrorDeUso(f"Ninguna de las {len(imagenes)} imágenes de «{carpeta}» se pudo sonorizar. "
                          f"La primera: {errores[0]}")
@@ -330,19 +373,55 @@ def ejecutar_lote(
     return len(errores)
 
 # %% ../../nbs/puertas/atender.ipynb #a6d4e033
+def _solo_carpeta(**dado) -> None:
+    "Lanza `ErrorDeUso` si con `--lote` se dio algo que no le toca."
+    sobran = [n for n, v in dado.items() if v]
+    if sobran:
+        raise ErrorDeUso("--lote pone un sonido a cada imagen de una carpeta, y no se junta con: "
+                         f"{', '.join(sobran)}.")
+
+def _leer_pesos(pesos: str) -> list[float] | None:
+    "Los de `--pesos`. Lanza `ErrorDeUso` si no son números."
+    if not pesos: return None
+    try: return [float(p) for p in pesos.split(",")]
+    except ValueError:
+        raise ErrorDeUso(f"--pesos son números separados por comas, como 0.7,0.3; se dio «{pesos}».") from None
+
+def _una_o_varias(imagen: list[str] | None, pesos: str) -> str | list[str] | None:
+    "La única que hay, si es una y sin peso; o la lista."
+    if not imagen: return None
+    return imagen[0] if len(imagen) == 1 and not pesos else imagen
+
+# %% ../../nbs/puertas/atender.ipynb #a6d4e034
+@delegates(ejecutar, but=["salida", "ruta_lamina"])
 def atender(
-    imagen: list[str] | None, o: str, lote: str, texto: str, negativo: str, elegir: int, pesos: str, sonido: str, fuerza: float,
-    lamina: str, motor: str, checkpoint: str, permitir_red_local: bool,
-    **opciones,          # las demás de la orden, con su mismo nombre
-) -> int:                # estado de salida
-    "Reparte lo pedido en la línea de órdenes entre `ejecutar` y `ejecutar_lote`. Lanza `ValueError` si algo no casa."
-    if sonido: opciones |= dict(sonido=Sonido.leer(sonido), fuerza=fuerza)
-    if lote and o == "-": raise ErrorDeUso("--lote escribe una carpeta de sonidos: diga cuál con -o.")
-    if lote:
-        if sobran := [n for n, v in dict(imagen=imagen, pesos=pesos, lamina=lamina, checkpoint=checkpoint).items() if v] + ["motor"]*(motor != "diffusers"): raise ErrorDeUso(f"--lote pone un sonido a cada imagen de una carpeta, y no se junta con: {', '.join(sobran)}.")
-        return int(ejecutar_lote(lote, o or "sonidos", texto or None, elegir_mejor_de=elegir, texto_negativo=negativo or None, **opciones) > 0)
-    try: w = [float(p) for p in pesos.split(",")] if pesos else None
-    except ValueError: raise ErrorDeUso(f"--pesos son números separados por comas, como 0.7,0.3; se dio «{pesos}».") from None
-    imagen = imagen[0] if imagen and len(imagen) == 1 and not pesos else imagen or None
-    ejecutar(imagen, o or "sonido.wav", texto or None, ruta_lamina=lamina, negativo=negativo or None, elegir=elegir, permitir_red_local=permitir_red_local, pesos=w, motor=motor, checkpoint=checkpoint or None, **opciones)
-    return 0
+    imagen: list[str] | None,
+    o: str,                    # archivo o carpeta de salida; vacío, el de siempre
+    lote: str,                 # carpeta de imágenes; vacío, ninguna
+    texto: str,
+    negativo: str,
+    elegir: int,
+    pesos: str,                # separados por comas
+    sonido: str,               # del que se parte; vacío, ninguno
+    fuerza: float,
+    lamina: str,
+    motor: str,
+    checkpoint: str,
+    permitir_red_local: bool,
+    revisar: bool,             # solo revisar el perfil
+    **kwargs,
+) -> int:                      # estado de salida
+    "Reparte lo pedido en la línea de órdenes entre `ejecutar` y `ejecutar_lote`. Lanza `ErrorDeUso` si algo no casa."
+    if revisar: return escribir_revision(kwargs["perfil"], kwargs["dispositivo"])
+    reutilizar_memoria()
+    if sonido: kwargs |= dict(sonido=Sonido.leer(sonido), fuerza=fuerza)
+    if not lote:
+        ejecutar(_una_o_varias(imagen, pesos), o or "sonido.wav", texto or None, ruta_lamina=lamina,
+                 negativo=negativo or None, elegir=elegir, permitir_red_local=permitir_red_local,
+                 pesos=_leer_pesos(pesos), motor=motor, checkpoint=checkpoint or None, **kwargs)
+        return 0
+    if o == "-": raise ErrorDeUso("--lote escribe una carpeta de sonidos: diga cuál con -o.")
+    _solo_carpeta(imagen=imagen, pesos=pesos, lamina=lamina, checkpoint=checkpoint, motor=motor != "diffusers")
+    fallos = ejecutar_lote(lote, o or "sonidos", texto or None, elegir_mejor_de=elegir, texto_negativo=negativo or None,
+                           **kwargs)
+    return int(fallos > 0)

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from fastcore.meta import delegates
 from fastcore.script import call_parse
 from safetensors import safe_open
 
 from ..base_de_datos import cargar_audiocaps
 from ..comun.perfiles import PIEZAS, Perfil, archivo_de_tensores, cargar_perfil
 from ..comun.sistema import ErrorDeUso, Param, de_una_vez, errores_en_claro, por_turno
-from ..embeddings import CodificadorCLAP, CodificadorCLIP, extraer_embeddings, leer_embeddings, matriz
+from ..comun.vectores import leer_embeddings, matriz
+from ..embeddings import CodificadorCLAP, CodificadorCLIP, extraer_embeddings
 from ..taller.imitacion import crear_aleatorio
 from ..traductor import con_memoria, entrenar_traductor
 
@@ -33,6 +35,11 @@ def temperatura_de(
 # %% ../../nbs/puertas/base.ipynb #256d647f
 def _donde() -> str: return "cuda" if torch.cuda.is_available() else "cpu"
 
+def _cuanto(minutos: float) -> str:
+    "Un rato, dicho por encima."
+    if minutos < 1.5: return "alrededor de un minuto"
+    return f"unos {minutos:.0f} minutos" if minutos < 100 else f"unas {minutos/60:.0f} horas"
+
 def _aviso_entrenar(
     p: Perfil,
     descripciones: list[str],
@@ -45,17 +52,19 @@ def _aviso_entrenar(
     for c in codificadores: c.texto(descripciones[:n], batch_size=64)
     distintas = len(set(descripciones))
     minutos = (time.perf_counter() - t)/min(n, distintas)*distintas/60
-    cuanto = "alrededor de un minuto" if minutos < 1.5 else f"unos {minutos:.0f} minutos" if minutos < 100 else f"unas {minutos/60:.0f} horas"
-    return (f"El perfil «{p.nombre}» no tiene Traductor. Se entrena ahora, una sola vez: {distintas} descripciones pasadas por CLIP y por CLAP, {cuanto} en este equipo (calculado con {n} de ellas), "
-            f"y unos minutos más para la red. Se puede interrumpir: sigue donde iba. Quedará en {p.traductor}.")
+    return (f"El perfil «{p.nombre}» no tiene Traductor. Se entrena ahora, una sola vez: {distintas} descripciones "
+            f"pasadas por CLIP y por CLAP, {_cuanto(minutos)} en este equipo (calculado con {n} de ellas), y unos "
+            f"minutos más para la red. Se puede interrumpir: sigue donde iba. Quedará en {p.traductor}.")
 
+# %% ../../nbs/puertas/base.ipynb #256d6480
+@delegates(entrenar_traductor)
 def entrenar_traductor_de(
     p: Perfil,                          # con carpetas de este equipo
     descripciones: Dataset | None = None,  # con columna `caption`; si no, AudioCaps
     progreso: bool = True,
     racimos: int = 512,                 # tamaño de la memoria; véase `con_memoria`
     temperatura: float | None = None,   # de la memoria; si no se da, la de su CLIP
-    **opciones,                         # de `entrenar_traductor`
+    **kwargs,
 ) -> Path:                              # la carpeta del Traductor, `p.traductor`, que aparece cuando está completa
     "Entrena el Traductor de un perfil con descripciones, y lo guarda. Lo que se interrumpe sigue donde iba."
     destino, parcial = Path(p.traductor), Path(f"{p.traductor}.parcial")
@@ -68,7 +77,7 @@ def entrenar_traductor_de(
             extraer_embeddings(descripciones, tabla, p, progreso=progreso, dispositivo=_donde())
         t = leer_embeddings(tabla)
         clip = matriz(t, "clip")
-        red, historia = entrenar_traductor(clip, matriz(t, "clap"), progreso=progreso, **opciones)
+        red, historia = entrenar_traductor(clip, matriz(t, "clap"), progreso=progreso, **kwargs)
         red = con_memoria(red, clip, min(racimos, len(t)//3), temperatura or temperatura_de(p))
         with de_una_vez(destino) as d: red.save_pretrained(d)
         shutil.rmtree(parcial)
@@ -78,7 +87,9 @@ def entrenar_traductor_de(
 # %% ../../nbs/puertas/base.ipynb #88f4bcf8
 def ejecutar_base(
     orden: str,        # `descargar`, `traductor` o `aleatorio`
-    destino: str, perfil: str, tamano: str,
+    destino: str,      # carpeta nueva, para `aleatorio`
+    perfil: str,
+    tamano: str,       # del aleatorio
 ) -> None:
     "Lo que hace `python -m img2audio.puertas.base`, y dónde lo deja."
     if orden == "aleatorio":

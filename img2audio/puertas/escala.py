@@ -9,6 +9,7 @@ __all__ = ['CORTES', 'LEER', 'parte_de', 'ruta_parte', 'extraer_parte', 'guardar
 
 # %% ../../nbs/puertas/escala.ipynb #e3461ebe
 import hashlib, io, json, re, secrets, shutil, tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,16 +17,18 @@ import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
+from fastcore.basics import chunked
 from fastcore.script import call_parse, store_true
 from fsspec.core import url_to_fs
 from tqdm.auto import tqdm
 
-from img2audio.base_de_datos import (TablaInvalida, base_mini, cargar_audiocaps, defecto_de_fila, leer_cabecera, leer_filas,
-    leer_tabla)
+from ..base_de_datos import base_mini, cargar_audiocaps
+from ..comun.tablas import TablaInvalida, defecto_de_fila, leer_cabecera, leer_filas, leer_tabla
 from ..comun.imagenes import EXTENSIONES_IMAGEN, abrir_imagen, es_del_sistema, partir_nombre
 from ..comun.perfiles import Perfil, huella_perfil
-from ..comun.sistema import ErrorDeUso, Param, al_lado, de_una_vez, errores_en_claro, por_turno
-from ..embeddings import CodificadorCLAP, CodificadorCLIP, DIMENSION, extraer_embeddings, leer_embeddings
+from ..comun.sistema import ErrorDeUso, Param, al_lado, de_una_vez, errores_en_claro, por_turno, sin_barras
+from ..comun.vectores import DIMENSION, leer_embeddings
+from ..embeddings import CodificadorCLAP, CodificadorCLIP, extraer_embeddings
 from ..traductor import Traductor, perdida_coseno
 
 # %% ../../nbs/puertas/escala.ipynb #8be5dc9c
@@ -69,7 +72,8 @@ def _hecha(archivo: Path, tabla: Dataset, perfil: str | Perfil) -> bool:
     "¿Está ya extraída esta parte? Lanza `ValueError` si el archivo es de otra tabla o de otro perfil."
     if not archivo.exists(): return False
     hay = leer_embeddings(archivo)
-    if list(hay["caption"]) != list(tabla["caption"]): raise ErrorDeUso(f"{archivo} ya existe, pero con otras descripciones: bórrelo o use otra carpeta.")
+    if list(hay["caption"]) != list(tabla["caption"]):
+        raise ErrorDeUso(f"{archivo} ya existe, pero con otras descripciones: bórrelo o use otra carpeta.")
     muestra = sorted({0, len(tabla)//2, len(tabla) - 1})
     for columna, codificador in dict(clip=CodificadorCLIP, clap=CodificadorCLAP).items():
         ahora = codificador(perfil).texto(tabla[muestra]["caption"])
@@ -84,7 +88,7 @@ def guardar_tabla(
     archivo: str | Path,  # Parquet
 ) -> Path:
     "Guarda una tabla: al lado, y con su nombre final cuando está entera."
-    with de_una_vez(archivo) as f: tabla.to_parquet(str(f))
+    with de_una_vez(archivo) as f, sin_barras(): tabla.to_parquet(str(f))
     return Path(archivo)
 
 # %% ../../nbs/puertas/escala.ipynb #b44fd986
@@ -99,7 +103,7 @@ def reunir(
     faltan = [a.name for a in archivos if not a.is_file()]
     if faltan: raise FileNotFoundError(f"En {carpeta} faltan {len(faltan)} de {n} partes: {', '.join(faltan)}.")
     for a in archivos: leer_embeddings(a)  # cada una, con sus columnas
-    entera = Dataset.from_parquet([str(a) for a in archivos])
+    with sin_barras(): entera = Dataset.from_parquet([str(a) for a in archivos])
     if destino: guardar_tabla(entera, destino)
     return entera.with_format("torch", columns=["clip", "clap"], output_all_columns=True)
 
@@ -122,17 +126,30 @@ def abrir_tabla(
 
 # %% ../../nbs/puertas/escala.ipynb #8f4f43ec
 def ejecutar_escala(
-    orden: str,            # `extraer`, `reunir`, `trozos` o `corriente`
-    carpeta: str, n: int, i: int, tabla: str, perfil: str, destino: str, imagenes: bool, ray: int,
+    orden: str,        # `extraer`, `reunir`, `trozos` o `corriente`
+    carpeta: str,      # de las partes, o de lo extraído
+    n: int,            # cuántas partes
+    i: int,            # cuál
+    tabla: str,        # lo que entiende `abrir_tabla`; para `trozos`, lo que entiende `trozos`
+    perfil: str,
+    destino: str,      # de la tabla reunida o del Traductor; vacío, el de siempre
+    imagenes: bool,    # para `trozos`: codificarlas también
+    ray: int,          # para `trozos`: actores de Ray; 0, sin Ray
 ) -> None:
     "Lo que hace `python -m img2audio.puertas.escala`, y dónde lo deja."
-    if orden == "extraer": return print(extraer_parte(abrir_tabla(tabla), carpeta, i, n, perfil))
-    if orden == "trozos":
+    if orden == "extraer":
+        print(extraer_parte(abrir_tabla(tabla), carpeta, i, n, perfil))
+    elif orden == "trozos":
         hechos = extraer_a_escala(tabla, carpeta, perfil, imagenes, con_ray=ray > 0, trabajadores=ray)
-        return print(f"{carpeta}: {sum(h['filas'] for h in hechos)} filas más, y {sum(h['errores'] for h in hechos)} errores")
-    if orden == "corriente": return print(f"{destino or 'traductor'}: coseno {entrenar_en_corriente(sorted(Path(carpeta).glob('*.parquet')), destino or 'traductor'):.3f}")
-    destino = destino or Path(carpeta)/"embeddings.parquet"
-    print(f"{destino}: {len(reunir(carpeta, n, destino))} filas")
+        filas, errores = (sum(h[c] for h in hechos) for c in ("filas", "errores"))
+        print(f"{carpeta}: {filas} filas más, y {errores} errores")
+    elif orden == "corriente":
+        destino = destino or "traductor"
+        coseno = entrenar_en_corriente(sorted(Path(carpeta).glob("*.parquet")), destino)
+        print(f"{destino}: coseno {coseno:.3f}")
+    else:
+        destino = destino or Path(carpeta)/"embeddings.parquet"
+        print(f"{destino}: {len(reunir(carpeta, n, destino))} filas")
 
 # %% ../../nbs/puertas/escala.ipynb #3a65a485
 @call_parse
@@ -141,13 +158,15 @@ def principal_escala(
     carpeta: Param("Carpeta de las partes, la misma para todas", str) = "partes",
     n: Param("Cuántas partes", int) = 1,
     i: Param("Qué parte se extrae, de 0 a n - 1", int) = 0,
-    tabla: Param("mini, audiocaps, o un .parquet, .csv o .tsv con columna caption; para trozos, carpeta o archivo .parquet, .tsv o .tar", str) = "mini",
+    tabla: Param("mini, audiocaps, o un .parquet, .csv o .tsv con columna caption; para trozos, carpeta o archivo "
+                 ".parquet, .tsv o .tar", str) = "mini",
     perfil: Param("Perfil de modelos: mini, base, base-m, base-l, o una carpeta", str) = "mini",
-    destino: Param("Parquet con la tabla reunida (si no se dice, CARPETA/embeddings.parquet), o carpeta del Traductor", str) = "",
+    destino: Param("Parquet con la tabla reunida (si no se dice, CARPETA/embeddings.parquet), o carpeta del Traductor",
+                   str) = "",
     imagenes: Param("Para trozos: codificar también las imágenes", store_true) = False,
     ray: Param("Para trozos: cuántos actores de Ray; 0, sin Ray", int) = 0,
 ):
-    "Extrae una parte de los embeddings de una tabla, o reúne las partes; o extrae por trozos lo que no cabe en memoria, y entrena con ello."
+    "Extrae los embeddings de una tabla por partes, y las reúne; o por trozos, si no cabe, y entrena con ellos."
     with errores_en_claro("img2audio.puertas.escala", "interrumpido; la próxima vez sigue donde iba"):
         from img2audio.puertas import escala
         escala.ejecutar_escala(orden, carpeta, n, i, tabla, perfil, destino, imagenes, ray)
@@ -176,10 +195,10 @@ def _cortes_tsv(f, nombre: str, parte: int, texto: str) -> list[tuple[int, int]]
         if i % parte == 0: cortes.append(f.tell())
     if f.tell() > cortes[-1]: cortes.append(f.tell())
     if f.read(1): raise TablaInvalida(f"{nombre}: tiene una línea desmedida, y no se puede repartir.")
-    return list(zip(cortes, cortes[1:]))
+    return list(pairwise(cortes))
 
 def _cortes_tar(f, nombre: str, parte: int, texto: str) -> list[tuple[int, int]]:
-    "Un tar es un trozo: img2dataset los hace de 10.000."
+    "Un tar es un trozo: img2dataset los hace de 10 000."
     return [(0, 1)]
 
 CORTES = {".parquet": _cortes_parquet, ".tsv": _cortes_tsv, ".tar": _cortes_tar}
@@ -238,19 +257,6 @@ def _leer_tsv(f, t: dict, texto: str, imagen: str) -> list[dict]:
     return salida
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0107
-def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[dict]:
-    "WebDataset: los archivos de igual nombre son una muestra. El texto, en `.txt` o en el `.json`; la imagen, en lo demás."
-    muestras, cortado = {}, []
-    try:
-        with tarfile.open(fileobj=f, mode="r|*") as tar:
-            for m in tar:
-                if not m.isfile() or es_del_sistema(m.name) or not (partes := partir_nombre(m.name)): continue
-                clave, ext = partes
-                muestras.setdefault(clave, {})[ext] = tar.extractfile(m).read()
-    except (tarfile.TarError, EOFError, OSError) as e:
-        cortado = [dict(caption=None, imagen=None, error=f"el archivo está cortado o dañado ({e})")]
-    return [_muestra(x, texto) for x in muestras.values()] + cortado
-
 def _muestra(x: dict[str, bytes], texto: str) -> dict:
     "Lo que hay en los archivos de una muestra, por su extensión."
     de_imagen = [e for e in x if f".{e.rpartition('.')[2]}" in EXTENSIONES_IMAGEN]
@@ -262,6 +268,20 @@ def _muestra(x: dict[str, bytes], texto: str) -> dict:
         return dict(caption=datos.get(texto), imagen=imagen)
     except (ValueError, RecursionError) as e:
         return dict(caption=None, imagen=imagen, error=f"su texto no se puede leer, ni en UTF-8 ni como JSON ({e})")
+
+def _leer_tar(f, t: dict, texto: str, imagen: str) -> list[dict]:
+    "WebDataset: los archivos de igual nombre son una muestra. El texto, en `.txt` o `.json`; la imagen, en lo demás."
+    muestras, cortado = {}, []
+    try:
+        with tarfile.open(fileobj=f, mode="r|*") as tar:
+            for m in tar:
+                partes = partir_nombre(m.name) if m.isfile() and not es_del_sistema(m.name) else None
+                if not partes: continue
+                clave, ext = partes
+                muestras.setdefault(clave, {})[ext] = tar.extractfile(m).read()
+    except (tarfile.TarError, EOFError, OSError) as e:
+        cortado = [dict(caption=None, imagen=None, error=f"el archivo está cortado o dañado ({e})")]
+    return [_muestra(x, texto) for x in muestras.values()] + cortado
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0106
 LEER = {".parquet": _leer_parquet, ".tsv": _leer_tsv, ".tar": _leer_tar}
@@ -277,8 +297,11 @@ def leer_trozo(
     return [dict(id=f"{t['nombre']}-{i}", **fila) for i, fila in enumerate(filas)]
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0009
-def escribir_parquet(tabla: pa.Table, ruta: str) -> None:
-    "Un Parquet, aquí o en un almacén: con su nombre final, siempre entero. Si dos escriben el mismo, vale cualquiera de los dos."
+def escribir_parquet(
+    tabla: pa.Table,
+    ruta: str,        # aquí o en un almacén
+) -> None:
+    "Un Parquet: con su nombre final, siempre entero. Si dos escriben el mismo, vale cualquiera de los dos."
     fs, p = url_to_fs(ruta)
     fs.makedirs(p.rpartition("/")[0], exist_ok=True)
     parcial = al_lado(p, f".{secrets.token_hex(4)}.parcial").as_posix()
@@ -286,8 +309,9 @@ def escribir_parquet(tabla: pa.Table, ruta: str) -> None:
         if len(tabla): w.write_table(tabla)  # datasets no lee un grupo de filas sin ninguna; un archivo sin grupos, sí
     fs.mv(parcial, p)
 
-_ESQUEMA = pa.schema([("id", pa.string()), ("caption", pa.string()), *((c, pa.list_(pa.float32(), DIMENSION)) for c in ("clip", "clap"))])
-_ESQUEMA_IMAGEN = _ESQUEMA.append(pa.field("clip_imagen", pa.list_(pa.float32(), DIMENSION)))
+_VECTOR = pa.list_(pa.float32(), DIMENSION)
+_ESQUEMA = pa.schema([("id", pa.string()), ("caption", pa.string()), ("clip", _VECTOR), ("clap", _VECTOR)])
+_ESQUEMA_IMAGEN = _ESQUEMA.append(pa.field("clip_imagen", _VECTOR))
 _ESQUEMA_ERRORES = pa.schema([(c, pa.string()) for c in ("id", "caption", "error")])
 
 def _columna(x: torch.Tensor) -> pa.Array:
@@ -298,7 +322,11 @@ def _columna(x: torch.Tensor) -> pa.Array:
 class Extractor:
     "Lo que hace cada trabajador, sea este proceso o un actor de Ray."
     def __init__(self,
-        destino: str, perfil: str | Perfil = "mini", imagenes: bool = False, texto: str = "caption", imagen: str = "url",
+        destino: str,                  # carpeta de la extracción
+        perfil: str | Perfil = "mini",
+        imagenes: bool = False,        # codificarlas también
+        texto: str = "caption",        # columna de la descripción
+        imagen: str = "url",           # columna de la imagen, o de su dirección
         dispositivo: str = "cpu",
     ):
         self.destino, self.imagenes, self.columnas = destino, imagenes, (texto, imagen)
@@ -314,32 +342,49 @@ class Extractor:
         if fila["imagen"] is None: raise ErrorDeUso("no tiene imagen")
         return abrir_imagen(fila["imagen"])
 
-    def _codificar(self, filas: list[dict]) -> tuple[pa.Table, list[dict]]:
-        "Las filas buenas, con sus embeddings, y las malas, con su error."
+    def _separar(self, filas: list[dict]) -> tuple[list[dict], list, list[dict]]:
+        "Las filas buenas, sus imágenes, y las malas, con su error."
         buenas, abiertas, malas = [], [], []
         for f in filas:
-            try: abiertas.append(self._abrir(f)); buenas.append(f)
+            try: abiertas.append(self._abrir(f))
             except (ValueError, OSError) as e:
                 texto = str(f["caption"]).encode("utf-8", "replace").decode()
                 malas.append(dict(id=f["id"], caption=texto, error=str(e)))
-        textos = [f["caption"] for f in buenas]
-        datos = dict(id=[f["id"] for f in buenas], caption=textos, clip=_columna(self.clip.texto(textos)), clap=_columna(self.clap.texto(textos)))
-        if self.imagenes: datos["clip_imagen"] = _columna(self.clip.imagen(abiertas))
-        return pa.table(datos, schema=_ESQUEMA_IMAGEN if self.imagenes else _ESQUEMA), malas
+            else: buenas.append(f)
+        return buenas, abiertas, malas
 
-    def extraer(self, t: dict, de_cada: int = 512) -> dict:
-        "Extrae un trozo y lo escribe; en memoria, imágenes de `de_cada` filas a lo sumo."
+    def _codificar(self, filas: list[dict]) -> tuple[pa.Table, list[dict]]:
+        "Las filas buenas, con sus embeddings, y las malas, con su error."
+        buenas, abiertas, malas = self._separar(filas)
+        textos = [f["caption"] for f in buenas]
+        datos = dict(id=[f["id"] for f in buenas], caption=textos,
+                     clip=_columna(self.clip.texto(textos)), clap=_columna(self.clap.texto(textos)))
+        if not self.imagenes: return pa.table(datos, schema=_ESQUEMA), malas
+        return pa.table(datos | dict(clip_imagen=_columna(self.clip.imagen(abiertas))), schema=_ESQUEMA_IMAGEN), malas
+
+    def extraer(self,
+        t: dict,             # de `trozos`
+        de_cada: int = 512,  # filas cuyas imágenes hay a la vez en memoria, a lo sumo
+    ) -> dict:               # `nombre`, `filas` y `errores`
+        "Extrae un trozo y lo escribe."
         filas, errores = leer_trozo(t, *self.columnas), []
         tablas = [self._codificar([])[0]]  # un trozo sin filas buenas también es una tabla
-        for i in range(0, len(filas), de_cada):
-            tabla, malas = self._codificar(filas[i:i + de_cada]); tablas.append(tabla); errores += malas
-        if errores: escribir_parquet(pa.Table.from_pylist(errores, _ESQUEMA_ERRORES), f"{self.destino}/errores/{t['nombre']}.parquet")
-        escribir_parquet(pa.concat_tables(tablas), f"{self.destino}/filas/{t['nombre']}.parquet")
+        for unas in chunked(filas, de_cada):
+            tabla, malas = self._codificar(unas)
+            tablas.append(tabla)
+            errores += malas
+        archivo = f"{t['nombre']}.parquet"
+        if errores:
+            escribir_parquet(pa.Table.from_pylist(errores, _ESQUEMA_ERRORES), f"{self.destino}/errores/{archivo}")
+        escribir_parquet(pa.concat_tables(tablas), f"{self.destino}/filas/{archivo}")
         return dict(nombre=t["nombre"], filas=sum(map(len, tablas)), errores=len(errores))
 
-    def __call__(self, lote: dict) -> dict:
-        "Lo mismo con lo que da Ray: columnas de numpy, aquí de un solo trozo."
-        return {k: [v] for k, v in self.extraer({k: v[0].item() if hasattr(v[0], "item") else v[0] for k, v in lote.items()}).items()}
+    def __call__(self,
+        lote: dict,   # lo que da Ray: columnas de numpy, aquí de un solo trozo
+    ) -> dict:
+        "Lo mismo que `extraer`, de columnas a columnas."
+        t = {k: v[0].item() if hasattr(v[0], "item") else v[0] for k, v in lote.items()}
+        return {k: [v] for k, v in self.extraer(t).items()}
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0011
 def _anotado(fs, archivo: str) -> dict:
@@ -392,7 +437,10 @@ def extraer_a_escala(
     import ray
     ray.data.DataContext.get_current().enable_progress_bars = progreso
     datos = ray.data.from_items(faltan, override_num_blocks=len(faltan))
-    return datos.map_batches(Extractor, fn_constructor_kwargs=crear, batch_size=1, concurrency=min(trabajadores, len(faltan)), num_gpus=gpus or None).take_all()
+    actores = min(trabajadores, len(faltan))
+    hechos = datos.map_batches(Extractor, fn_constructor_kwargs=crear, batch_size=1, concurrency=actores,
+                               num_gpus=gpus or None)
+    return hechos.take_all()
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0012
 def _filas_de(fs, archivo: str) -> int:
@@ -411,7 +459,8 @@ def abrir_extraccion(
     if not archivos: raise FileNotFoundError(f"En «{destino}/{que}» no hay nada extraído.")
     if not any(_filas_de(fs, f) for f in archivos):  # datasets no abre una tabla sin filas
         with fs.open(archivos[0], "rb") as f: return Dataset(pq.read_schema(f).empty_table())
-    return Dataset.from_parquet([fs.unstrip_protocol(f) for f in archivos] if "file" not in fs.protocol else archivos)
+    if "file" not in fs.protocol: archivos = [fs.unstrip_protocol(f) for f in archivos]
+    with sin_barras(): return Dataset.from_parquet(archivos)
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0017
 def _parejas(archivos: list[str]):
@@ -424,6 +473,29 @@ def _corriente(archivos: list[str], salta: int, semilla: int, tampon: int):
     return _parejas(archivos).skip(salta).shuffle(seed=semilla, buffer_size=tampon).with_format("torch")
 
 # %% ../../nbs/puertas/escala.ipynb #e5ca0117
+def _apartar(archivos: list[str], validar: int) -> dict:
+    "Las primeras parejas, para validar. Lanza `ErrorDeUso` si no hay, o si no quedan más."
+    primeras = next(_parejas(archivos).with_format("torch").iter(validar), None)
+    if primeras is None: raise ErrorDeUso("No hay ninguna pareja con que entrenar: las tablas están vacías.")
+    if next(iter(_parejas(archivos).skip(validar)), None) is None:
+        raise ErrorDeUso(f"Apartadas {validar} parejas para validar, no queda ninguna con que entrenar: baje validar.")
+    return primeras
+
+def _una_pasada(red, opt, corriente, acelerador) -> None:
+    "Un paso por lote."
+    for lote in corriente:
+        perdida = perdida_coseno(red(lote["clip"]), lote["clap"])
+        opt.zero_grad()
+        acelerador.backward(perdida)
+        opt.step()
+
+@torch.no_grad()
+def _coseno(red: Traductor, parejas: dict) -> float:
+    "El coseno medio de lo traducido con lo que debía ser."
+    clip, clap = (parejas[c].to(red.device) for c in ("clip", "clap"))
+    return 1 - perdida_coseno(red(clip), clap).item()
+
+# %% ../../nbs/puertas/escala.ipynb #e5ca0118
 def entrenar_en_corriente(
     archivos: list[str | Path],   # Parquet con `clip` y `clap`
     destino: str | Path,          # carpeta del Traductor
@@ -441,21 +513,18 @@ def entrenar_en_corriente(
         if valor < 1: raise ErrorDeUso(f"{que} debe ser al menos 1, y es {valor}.")
     if not archivos: raise ErrorDeUso("No hay ningún Parquet con que entrenar.")
     acelerador, archivos = Accelerator(cpu=not torch.cuda.is_available()), [str(a) for a in archivos]
-    primeras = next(_parejas(archivos).with_format("torch").iter(validar), None)
-    if primeras is None: raise ErrorDeUso("No hay ninguna pareja con que entrenar: las tablas están vacías.")
-    if next(iter(_parejas(archivos).skip(validar)), None) is None:
-        raise ErrorDeUso(f"Apartadas {validar} parejas para validar, no queda ninguna con que entrenar: baje validar.")
+    primeras = _apartar(archivos, validar)
     torch.manual_seed(semilla)
-    red = Traductor(oculta, DIMENSION); red.centro.copy_(F.normalize(primeras["clip"], dim=1).mean(0))
+    red = Traductor(oculta, DIMENSION)
+    red.centro.copy_(F.normalize(primeras["clip"], dim=1).mean(0))
     corriente = torch.utils.data.DataLoader(_corriente(archivos, validar, semilla, tampon), batch_size)
     red, opt, corriente = acelerador.prepare(red, torch.optim.AdamW(red.parameters(), lr), corriente)
     for epoca in range(epocas):
         if hasattr(corriente.dataset, "set_epoch"): corriente.dataset.set_epoch(epoca)
-        for lote in corriente:
-            perdida = perdida_coseno(red(lote["clip"]), lote["clap"])
-            opt.zero_grad(); acelerador.backward(perdida); opt.step()
+        _una_pasada(red, opt, corriente, acelerador)
     suelta = acelerador.unwrap_model(red).eval()
-    with torch.no_grad(): coseno = 1 - perdida_coseno(suelta(primeras["clip"].to(suelta.device)), primeras["clap"].to(suelta.device)).item()
+    coseno = _coseno(suelta, primeras)
     if acelerador.is_main_process: suelta.save_pretrained(destino)
-    acelerador.wait_for_everyone(); acelerador.end_training()
+    acelerador.wait_for_everyone()
+    acelerador.end_training()
     return coseno

@@ -10,7 +10,16 @@ import gc, sys
 
 from fastcore.script import call_parse, store_true
 
-from ..comun.sistema import errores_en_claro, GUIA, PASOS, PLANIFICADOR, Param, numero, preparar_consola
+from img2audio.comun.sistema import (
+    GUIA,
+    PASOS,
+    PLANIFICADOR,
+    SEGUNDOS,
+    Param,
+    errores_en_claro,
+    numero,
+    preparar_consola,
+)
 from .. import __version__
 
 # %% ../../nbs/puertas/orden.ipynb #3866ff6e
@@ -26,9 +35,10 @@ def principal(
               "salida estándar); con --lote, carpeta (si no, sonidos)", str) = "",
     texto: Param("Descripción del sonido, sola o junto a la imagen", str) = "",
     peso_texto: Param("Peso del texto frente a la imagen, de 0 a 1", numero) = .5,
-    segundos: Param("Duración, en segundos", numero) = 5.12,
-    pasos: Param(f"Pasos de la difusión (si no, {PASOS}; con el motor audioldm, 200)", int) = None,
-    guia: Param(f"Guía sin clasificador; 1, ninguna (si no, {GUIA:g}; con el motor audioldm, 2.5)", numero) = None,
+    segundos: Param(f"Duración, en segundos (si no, la del perfil: {SEGUNDOS:g})", numero) = None,
+    pasos: Param(f"Pasos de la difusión (si no, los del perfil: {PASOS}; con el motor audioldm, 200)", int) = None,
+    guia: Param(f"Guía sin clasificador; 1, ninguna (si no, la del perfil: {GUIA:g} en mini, y 2.5 en los demás y con "
+                "el motor audioldm)", numero) = None,
     semilla: Param("Semilla: la misma da el mismo sonido", int) = 0,
     perfil: Param("Perfil de modelos: mini, base, base-m, base-l, o una carpeta", str) = "mini",
     lamina: Param("PNG con la imagen, el espectrograma y las descripciones más cercanas", str) = "",
@@ -42,9 +52,12 @@ def principal(
     planificador: Param("Cómo se quita el ruido (si no, el del perfil)", str, choices=PLANIFICADOR) = None,
     dispositivo: Param("cpu, cuda, cuda:1… (si no, la GPU si la hay)", str) = None,
     dtype: Param("Precisión: float32, bfloat16 o float16 (si no, float32)", str) = None,
-    motor: Param("Quién genera: diffusers, o el paquete audioldm", str, choices=["diffusers", "audioldm"]) = "diffusers",
+    motor: Param("Quién genera: diffusers, o el paquete audioldm", str,
+                 choices=["diffusers", "audioldm"]) = "diffusers",
     checkpoint: Param("Archivo de pesos del motor audioldm", str) = "",
     permitir_red_local: Param("Abrir también URL de esta máquina o de su red", store_true) = False,
+    revisar: Param("Revisa el perfil, con los pesos de verdad, y da una tabla que pegar en una incidencia",
+                   store_true) = False,
     version: Param("Dice la versión y acaba", action="version") = f"img2audio {__version__}",
 ):
     "Pone sonido a una imagen, o a una carpeta de imágenes."
@@ -53,7 +66,10 @@ def principal(
     gc.disable()
     try:
         from img2audio.puertas import atender as puerta
-        gc.freeze(); gc.enable()
+        gc.freeze()
+        gc.enable()
         with errores_en_claro("img2audio", "interrumpido"): estado = puerta.atender(**pedido)
-    except KeyboardInterrupt: print("img2audio: interrumpido", file=sys.stderr); sys.exit(130)  # importar los modelos lleva segundos
+    except KeyboardInterrupt:  # importar los modelos lleva segundos
+        print("img2audio: interrumpido", file=sys.stderr)
+        sys.exit(130)
     if estado: sys.exit(estado)

@@ -32,7 +32,7 @@ from img2audio.comun.perfiles import Perfil, cargar_perfil
 from img2audio.comun.sistema import errores_en_claro
 from img2audio.puertas import base, escala
 from img2audio.puertas import orden as orden_img2audio
-from img2audio.taller import miniatura
+from img2audio.taller import entrenamiento, miniatura
 from img2audio.traductor import Traductor
 
 MUERTES = int(os.environ.get('MUERTES', 20))  # de cada trabajo
@@ -67,7 +67,8 @@ def entrenamiento(perfil: str) -> None:
         def perdida(paso):
             x = torch.randn(16, 16)
             return dict(total=(red(x) - x.roll(1, 1)).square().mean())
-        miniatura.guardar_modelo(miniatura.entrenar(carpeta, dict(red=red), dict(red=perdida), pasos, 1e-2, semilla, cada=20), Path(destino)/'vae', carpeta)
+        media = entrenamiento.entrenar(carpeta, dict(red=red), dict(red=perdida), pasos, 1e-2, semilla, cada=20)
+        entrenamiento.guardar_modelo(media, Path(destino)/'vae', carpeta)
     miniatura.entrenar_vae = entrenar_juguete
     orden(miniatura, 'vae', '--pasos', '200', '--salida', 'perfil', '--trabajo', 'trabajo')
 

@@ -10,6 +10,9 @@ import threading
 import time
 import tracemalloc
 import zlib
+from configparser import ConfigParser
+from email.utils import formatdate
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -264,6 +267,45 @@ def test_no_se_cuelan_cabeceras(malo):
     malo.rutas['/a%0D%0AX-Colada:%20s%C3%AD'] = malo.rutas['/buena.png']
     abrir_imagen(f'{malo.url}/a\r\nX-Colada: sí', True)
     assert 'x-colada: s' not in malo.cabeceras[-1].lower().replace('%20', ' ').split('\r\n', 1)[1]
+
+
+def test_dice_quien_pide(malo):
+    "Producto/versión (dirección; contacto), como pide Wikimedia; y los dice `settings.ini`."
+    abrir_imagen(f'{malo.url}/buena.png', True)
+    ini = ConfigParser(delimiters=['='])
+    ini.read(Path(__file__).parents[2]/'settings.ini', encoding='utf-8')
+    cfg = ini['DEFAULT']
+    dice = f"User-Agent: {cfg['lib_name']}/{cfg['version']} ({cfg['git_url']}; {cfg['author_email']})\r\n"
+    assert dice in malo.cabeceras[-1]
+
+
+def saturado(veces: int, **cabeceras):
+    "Un servidor que dice 429 unas veces, y después da la imagen."
+    quedan = [respuesta(estado='429 Too Many Requests', **cabeceras)]*veces
+    return lambda c: c.sendall(quedan.pop() if quedan else respuesta(PNG))
+
+
+def test_se_espera_lo_que_pide_el_servidor(malo, monkeypatch):
+    "`Retry-After`, en segundos o con una fecha; dos veces, a lo sumo."
+    esperas = []
+    monkeypatch.setattr(imagenes.time, 'sleep', esperas.append)
+    for i, pide in enumerate(('3', formatdate(time.time() + 4, usegmt=True))):
+        malo.rutas[f'/{i}'] = saturado(2, Retry_After=pide)
+        assert np.array_equal(np.asarray(abrir_imagen(f'{malo.url}/{i}', True)), PIXELES)
+    assert esperas[:2] == [3, 3] and len(esperas) == 4 and all(1 < e <= 4 for e in esperas[2:])
+    malo.rutas['/siempre'] = saturado(9, Retry_After='1')
+    malo.pedidos.clear()
+    falla(f'{malo.url}/siempre', 'responde 429', permitir_red_local=True)
+    assert len(malo.pedidos) == 3
+
+
+@pytest.mark.parametrize('cabeceras, dice', [
+    (dict(Retry_After='600'), 'está saturado; pide esperar 600 s: repita entonces'),
+    (dict(Retry_After='mañana'), 'responde 429'), ({}, 'responde 429')])
+def test_lo_que_no_da_tiempo_a_esperar_se_dice(malo, cabeceras, dice):
+    malo.rutas['/x'] = saturado(9, **cabeceras)
+    falla(f'{malo.url}/x', dice, permitir_red_local=True)
+    assert malo.pedidos == ['/x']
 
 
 def test_no_se_usa_el_proxy(malo, monkeypatch):

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, PngImagePlugin, features
 
 from img2audio.comun import imagenes
 from img2audio.comun.imagenes import ImagenInvalida, abrir_imagen
-from img2audio.integracion import ImagenAjena, recoger_avisos
+from img2audio.comun.sistema import avisar, recoger_avisos
+from img2audio.integracion import ImagenAjena
 
 MIB = 2**20
 PNG, JPEG = guardar(dibujo(), 'PNG'), guardar(dibujo(), 'JPEG')
@@ -206,18 +207,20 @@ def test_un_color_profundo_sigue_derecho():
 # --- varios hilos a la vez ---
 
 def test_los_avisos_son_de_todos_los_hilos():
-    "Abrir imágenes en varios hilos no toca los filtros de avisos de nadie, ni pierde los avisos de otro."
+    "Abrir imágenes y recoger avisos en varios hilos no toca los filtros de nadie, y a cada hilo le llegan los suyos."
     filtros, ensena, sigue, mal = warnings.filters, warnings.showwarning, threading.Event(), []
 
-    def abrir_muchas():
+    def abrir_muchas(datos, debe):
         while not sigue.is_set():
-            try: imagenes.abrir_imagen(PNG)
+            try:
+                with recoger_avisos() as recogidos: imagenes.abrir_imagen(datos)
+                assert len(recogidos) == debe
             except Exception as e: mal.append(e)
 
-    hilos = [threading.Thread(target=abrir_muchas) for _ in range(4)]
+    hilos = [threading.Thread(target=abrir_muchas, args=(datos, debe), daemon=True) for datos, debe in ((PNG, 0), (JPEG[:-2], 1))*2]
     for h in hilos: h.start()
     for _ in range(200):
-        with recoger_avisos() as recogidos: warnings.warn('para quien lo usa', ImagenAjena, stacklevel=1)
+        with recoger_avisos() as recogidos: avisar('para quien lo usa', ImagenAjena)
         assert recogidos == ['para quien lo usa']
     sigue.set()
     for h in hilos: h.join()
@@ -225,20 +228,28 @@ def test_los_avisos_son_de_todos_los_hilos():
 
 
 def test_cada_hilo_con_sus_avisos():
-    "Mientras un hilo abre una imagen, a Pillow se le oye en los demás."
-    def oye():
-        with warnings.catch_warnings(record=True) as avisos:
-            warnings.simplefilter('always')
-            with imagenes._PILLOW.callado():
-                warnings.warn_explicit('aquí no', UserWarning, 'x.py', 1, module='PIL.Image')
-                en_otro = ('en otro', UserWarning, 'x.py', 1, 'PIL.Image')
-                hilo = threading.Thread(target=warnings.warn_explicit, args=en_otro)
-                hilo.start(); hilo.join()
-        return [str(a.message) for a in avisos]
-    assert oye() == ['en otro']
-    antes = len(warnings.filters)
-    for _ in range(5): abrir_imagen(PNG)
-    assert len(warnings.filters) <= antes + 1  # no se amontonan
+    "Mientras un hilo abre una imagen, a Pillow se le oye en los demás; y los filtros no se amontonan."
+    abriendo, oido, de_verdad = threading.Event(), threading.Event(), imagenes._decodificar
+
+    def despacio(datos):
+        warnings.warn_explicit('aquí no', UserWarning, 'x.py', 1, module='PIL.Image')
+        abriendo.set()
+        assert oido.wait(10)
+        return de_verdad(datos)
+
+    with warnings.catch_warnings(record=True) as avisos, pytest.MonkeyPatch.context() as m:
+        warnings.simplefilter('always')
+        m.setattr(imagenes, '_decodificar', despacio)
+        hilo = threading.Thread(target=abrir_imagen, args=(PNG,), daemon=True)
+        hilo.start()
+        assert abriendo.wait(10)
+        warnings.warn_explicit('en otro', UserWarning, 'x.py', 1, module='PIL.Image')
+        oido.set()
+        hilo.join()
+        assert [str(a.message) for a in avisos] == ['en otro']
+        cuantos = len(warnings.filters)
+        for _ in range(5): abrir_imagen(PNG)
+        assert len(warnings.filters) == cuantos
 
 
 # --- JPEG: sin final, y muy grandes ---

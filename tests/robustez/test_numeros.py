@@ -12,11 +12,13 @@ import torch
 import torch.nn.functional as F
 
 from img2audio import embeddings, integracion, normas, traductor
-from img2audio.comun import sonidos
+from img2audio.comun import difusion, sonidos, vectores as vectores_de
 from img2audio.comun.perfiles import MINI
 from img2audio.comun.sonidos import Sonido
-from img2audio.integracion import cargar_tuberia, generadores
-from img2audio.taller import comparacion, evaluacion, oido
+from img2audio.integracion import cargar_tuberia
+from img2audio.comun.difusion import generadores
+from img2audio.puertas import variaciones
+from img2audio.taller import cifras, comparacion, evaluacion, examenes, lotes, medidas, oido, techo, vigilantes
 
 PAQUETE = Path(integracion.__file__).parent
 NUESTRO = re.compile('Se esperaba|Hace[n]? falta|Hay |No hay |Entre los|El sonido|La condición|El ruido inicial|Un espectrograma|Las covarianzas|dio valores que no son números|Uno de los sonidos|no tiene ningún embedding')
@@ -65,7 +67,7 @@ puntos = lambda f, **k: vectores(f, Z, nulos=False, **k)
 CASOS = {
     'norma_l2': [vectores(normas.norma_l2, ancho=False, nulos=False, vacios=False)], 'normalizar_l2': [vectores(normas.normalizar_l2, ancho=False, vacios=False)], 'esta_normalizado': [vectores(normas.esta_normalizado, ancho=False, nulos=False)],
     'tabla_normas': [vectores(lambda x: normas.tabla_normas(dict(a=x)), ancho=False, nulos=False)], 'histogramas_normas': [vectores(lambda x: normas.histogramas_normas(dict(a=x)), ancho=False, nulos=False)],
-    'comprobar_vectores': [vectores(lambda x: embeddings.comprobar_vectores(x, d=512))], 'brecha_modal': [vectores(lambda x: embeddings.brecha_modal(x, E)), vectores(lambda x: embeddings.brecha_modal(E, x))],
+    'comprobar_vectores': [vectores(lambda x: vectores_de.comprobar_vectores(x, d=512))], 'brecha_modal': [vectores(lambda x: embeddings.brecha_modal(x, E)), vectores(lambda x: embeddings.brecha_modal(E, x))],
     'onda_valida': [onda(sonidos.onda_valida)], 'ondas_validas': [ondas(sonidos.ondas_validas)], 'CodificadorCLAP.audio': [ondas(lambda o: CLAP().audio(o))],
     'Traductor.forward': [vectores(RED)], 'Traductor.recordar': [vectores(MEMORIA.recordar), vectores(RED.recordar)], 'Traductor.margen': [vectores(MEMORIA.margen), vectores(RED.margen)], 'Traductor.ajenas': [vectores(MEMORIA.ajenas)],
     'perdida_coseno': [formas(lambda x: traductor.perdida_coseno(x, E)), formas(lambda x: traductor.perdida_coseno(E, x))], 'perdida_ecm': [formas(lambda x: traductor.perdida_ecm(x, E)), formas(lambda x: traductor.perdida_ecm(E, x))],
@@ -78,29 +80,33 @@ CASOS = {
     'entrenar_generativo': [vectores(lambda x: comparacion.entrenar_generativo(x, E, pasos=1, oculta=8)), vectores(lambda x: comparacion.entrenar_generativo(E, x, pasos=1, oculta=8))],
     'proponer': [vectores(lambda x: comparacion.proponer(NUNCA, x, pasos=1))],
     'vecinas': [vectores(lambda x: traductor.vecinas(E[0], CLASES, x)), (lambda x: traductor.vecinas(x, CLASES, E), E[0], dict(nan=E[0]*math.nan, inf=E[0]/0, nulo=E[0]*0, estrecho=E[0][:9], matriz=E, enteros=E[0].long(), lista=E[0].tolist(), nada=None))],
+    'elegir_alfa': [vectores(lambda x: comparacion.elegir_alfa(x, E, {})), vectores(lambda x: comparacion.elegir_alfa(E, x, {}))],
+    'oir_condiciones': [vectores(lambda x: comparacion.oir_condiciones(TUBERIA(), dict(a=x[:1] if x is X else x), segundos=.2))],
     'medir_brecha': [vectores(lambda x: comparacion.medir_brecha((X, E, (X, E)), x, {}, (0.,), semillas=(0,), ejemplos=24))],
     'slerp': [vectores(lambda x: integracion.slerp(x, E, .5)), vectores(lambda x: integracion.slerp(E, x, .5))],
-    'con_ruido': [(lambda a: integracion.con_ruido(E, X, torch.tensor(a)), .5, dict(nan=math.nan, negativo=-.1, pasa=1.1)), (lambda x: integracion.con_ruido(E, x, torch.tensor(.5)), X, dict(estrecho=X[:, :9], suelto=X[0]))],
+    'con_ruido': [(lambda a: difusion.con_ruido(E, X, torch.tensor(a)), .5, dict(nan=math.nan, negativo=-.1, pasa=1.1)),
+                  (lambda x: difusion.con_ruido(E, x, torch.tensor(.5)), X, dict(estrecho=X[:, :9], suelto=X[0]))],
+    'finito': [(lambda x: difusion.finito(x, 'El UNet'), X, dict(nan=X*math.nan, inf=X/0))],
     'Sonido': [onda(Sonido)], 'parecido_clap': [vectores(lambda x: integracion.parecido_clap([Sonido(ONDA)]*24, x), ancho=False)],
-    'condicion_sonido': [(lambda s: integracion.condicion_sonido(s), [Sonido(ONDA)], dict(vacia=[]))], 'mezclar': [(integracion.mezclar, [Sonido(ONDA)]*2, dict(vacia=[], callado=[Sonido(ONDA), Sonido(0*ONDA)]))],
-    'estadisticas': [vectores(evaluacion.estadisticas, MEL, nulos=False)], 'autocorrelacion': [vectores(evaluacion.autocorrelacion, MEL, nulos=False)], 'ritmo': [vectores(evaluacion.ritmo, MEL, nulos=False)],
-    'griffin_lim': [vectores(lambda x: evaluacion.griffin_lim(x, 1), MEL, nulos=False)],
-    'rasgos_mel': [ondas(evaluacion.rasgos_mel)], 'rasgos_librosa': [ondas(evaluacion.rasgos_librosa)], 'variantes': [onda(lambda o: evaluacion.variantes(o, 1, np.random.default_rng(0)))],
-    'reconstruir': [onda(lambda o: evaluacion.reconstruir(o, None, TUBERIA().vocoder))], 'medir_vocoder': [ondas(lambda o: evaluacion.medir_vocoder(TUBERIA().vocoder, o, lambda a, b: 0))],
-    'Vigilante.entrenar': [ondas(lambda o: evaluacion.crear_vigilantes()[0].entrenar(o, ['a', 'b', 'a', 'b']))],
+    'condicion_sonido': [(lambda s: integracion.condicion_sonido(s), [Sonido(ONDA)], dict(vacia=[]))], 'mezclar': [(variaciones.mezclar, [Sonido(ONDA)]*2, dict(vacia=[], callado=[Sonido(ONDA), Sonido(0*ONDA)]))],
+    'estadisticas': [vectores(vigilantes.estadisticas, MEL, nulos=False)], 'autocorrelacion': [vectores(vigilantes.autocorrelacion, MEL, nulos=False)], 'ritmo': [vectores(vigilantes.ritmo, MEL, nulos=False)],
+    'griffin_lim': [vectores(lambda x: techo.griffin_lim(x, 1), MEL, nulos=False)],
+    'rasgos_mel': [ondas(vigilantes.rasgos_mel)], 'rasgos_librosa': [ondas(vigilantes.rasgos_librosa)], 'variantes': [onda(lambda o: vigilantes.variantes(o, 1, np.random.default_rng(0)))],
+    'reconstruir': [onda(lambda o: techo.reconstruir(o, None, TUBERIA().vocoder))], 'medir_vocoder': [ondas(lambda o: techo.medir_vocoder(TUBERIA().vocoder, o, lambda a, b: 0))],
+    'Vigilante.entrenar': [ondas(lambda o: vigilantes.crear_vigilantes()[0].entrenar(o, ['a', 'b', 'a', 'b']))],
     'Vigilante.oye': [ondas(lambda o: VIGILANTE().oye(o))],
-    'Espacio': [puntos(lambda x: evaluacion.Espacio.ajustar(x, 2), ancho=False), puntos(lambda x: evaluacion.Espacio.ajustar(Z, 2)(x))],
+    'Espacio': [puntos(lambda x: medidas.Espacio.ajustar(x, 2), ancho=False), puntos(lambda x: medidas.Espacio.ajustar(Z, 2)(x))],
     'autocorrelacion_onda': [onda(oido.autocorrelacion_onda)], 'nivel_db': [onda(sonidos.nivel_db)],
     'hueco_mas_largo': [onda(oido.hueco_mas_largo)], 'osciladores': [vectores(lambda x: oido.osciladores(x, 1), MEL[:40], nulos=False)],
-    'intervalo': [(lambda x: evaluacion.intervalo(x, n=9), Z[:, 0], dict(nan=Z[:, 0]*np.nan, inf=np.append(Z[:, 0], np.inf), vacio=[], nada=None, suelto=3.))], 'frechet': [puntos(lambda x: evaluacion.frechet(x, Z)), puntos(lambda x: evaluacion.frechet(Z, x))],
-    'frechet_gaussianas': [(lambda m: evaluacion.frechet_gaussianas(*m, *momentos(Z)), momentos(Z), dict(nan=(Z[0]*np.nan, np.eye(6)), inf=(Z[0], np.full((6, 6), np.inf)), estrecha=(Z[0], np.eye(5)), otra=(Z[0, :5], np.eye(5)), alargada=(Z[0], np.ones((9, 6)))))],
-    'razon_frechet': [puntos(lambda x: evaluacion.razon_frechet(x, CLASES, Z, CLASES, Z)), puntos(lambda x: evaluacion.razon_frechet(Z, CLASES, x, CLASES, Z)), puntos(lambda x: evaluacion.razon_frechet(Z, CLASES, Z, CLASES, x))],
-    'distancias_reales': [puntos(lambda x: evaluacion.distancias_reales(x, CLASES, list(range(24))), ancho=False)], 'diversidad': [puntos(lambda x: evaluacion.diversidad(x, CLASES, REALES), ancho=False)],
-    'copias': [puntos(lambda x: evaluacion.copias(x, CLASES, Z, CLASES, REALES)), puntos(lambda x: evaluacion.copias(Z, CLASES, x, CLASES, REALES))],
-    'frechet_infinito': [puntos(lambda x: evaluacion.frechet_infinito(x, *momentos(Z), veces=1))],
-    'r_en_k': [vectores(lambda x: evaluacion.r_en_k(x, E)), vectores(lambda x: evaluacion.r_en_k(E, x))], 'medir': [vectores(lambda x: evaluacion.medir([ONDA]*24, x, REFERENCIA()))],
-    'generar_lote': [vectores(lambda x: evaluacion.generar_lote(TUBERIA(), x[:2] if torch.is_tensor(x) and x.ndim == 2 and len(x) > 9 and x[:2].isfinite().all() and x[:4].any(1).all() else x, 1, 1, .2, progreso=False))],
-    'cronometrar': [vectores(lambda x: evaluacion.cronometrar(TUBERIA(), x, 1, pasos=1, guia=1., segundos=.2))], 'medir_puntos': [vectores(lambda x: evaluacion.medir_puntos(TUBERIA(), [('DDIM', 1, 1.)], x, CLASES, None, Z) if not torch.is_tensor(x) or x is not X else None)],
+    'intervalo': [(lambda x: medidas.intervalo(x, n=9), Z[:, 0], dict(nan=Z[:, 0]*np.nan, inf=np.append(Z[:, 0], np.inf), vacio=[], nada=None, suelto=3.))], 'frechet': [puntos(lambda x: medidas.frechet(x, Z)), puntos(lambda x: medidas.frechet(Z, x))],
+    'frechet_gaussianas': [(lambda m: medidas.frechet_gaussianas(*m, *momentos(Z)), momentos(Z), dict(nan=(Z[0]*np.nan, np.eye(6)), inf=(Z[0], np.full((6, 6), np.inf)), estrecha=(Z[0], np.eye(5)), otra=(Z[0, :5], np.eye(5)), alargada=(Z[0], np.ones((9, 6)))))],
+    'razon_frechet': [puntos(lambda x: medidas.razon_frechet(x, CLASES, Z, CLASES, Z)), puntos(lambda x: medidas.razon_frechet(Z, CLASES, x, CLASES, Z)), puntos(lambda x: medidas.razon_frechet(Z, CLASES, Z, CLASES, x))],
+    'distancias_reales': [puntos(lambda x: medidas.distancias_reales(x, CLASES, list(range(24))), ancho=False)], 'diversidad': [puntos(lambda x: medidas.diversidad(x, CLASES, REALES), ancho=False)],
+    'copias': [puntos(lambda x: medidas.copias(x, CLASES, Z, CLASES, REALES)), puntos(lambda x: medidas.copias(Z, CLASES, x, CLASES, REALES))],
+    'frechet_infinito': [puntos(lambda x: medidas.frechet_infinito(x, *momentos(Z), veces=1))],
+    'r_en_k': [vectores(lambda x: medidas.r_en_k(x, E)), vectores(lambda x: medidas.r_en_k(E, x))], 'medir': [vectores(lambda x: evaluacion.medir([ONDA]*24, x, REFERENCIA()))],
+    'generar_lote': [vectores(lambda x: lotes.generar_lote(TUBERIA(), x[:2] if torch.is_tensor(x) and x.ndim == 2 and len(x) > 9 and x[:2].isfinite().all() and x[:4].any(1).all() else x, 1, 1, .2, progreso=False))],
+    'cronometrar': [vectores(lambda x: lotes.cronometrar(TUBERIA(), x, 1, pasos=1, guia=1., segundos=.2))], 'medir_puntos': [vectores(lambda x: lotes.medir_puntos(TUBERIA(), [('DDIM', 1, 1.)], x, CLASES, None, Z) if not torch.is_tensor(x) or x is not X else None)],
     'TuberiaImg2Audio.__call__': [vectores(lambda x: sonar(prompt_embeds=x) if x is not X else sonar(prompt_embeds=x[:1])), (lambda z: sonar(latents=z), torch.zeros(1, 8, 8, 16), dict(nan=torch.full((1, 8, 8, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), dos=torch.zeros(2, 8, 8, 16))),
                                   (lambda x: sonar(negative_prompt_embeds=x, guia=2.), X[:1], dict(nan=X[:1]*math.nan, estrecho=X[:1, :9], dos=X[:2], suelto=X[0]))],
     'TuberiaImg2Audio.decodificar': [(lambda z: TUBERIA().decodificar(z, .2), torch.zeros(1, 8, 8, 16), dict(nan=torch.full((1, 8, 8, 16), math.nan), ancho=torch.zeros(1, 8, 9, 16), suelto=torch.zeros(8, 8, 16), vacio=torch.zeros(0, 8, 8, 16)))],
@@ -112,6 +118,9 @@ EXENTAS = {
     'ensuciar': 'la llaman bucles de entrenamiento, que miran lo que entra',
     'TraductorGenerativo': 'la usa por dentro `proponer`, que comprueba', 'crear_bases': 'los toma de `embeber`, y los apila `apilar`', 'submuestra': 'un generador de azar', 'fila': 'una cifra: NaN quiere decir que no la hay',
     'fila_aciertos': 'aciertos, que pasan por `intervalo_wilson`', 'comparar': 'los pasa a `entrenar_traductor`', 'filas_nube': 'los pasa a `razon_frechet`, `diversidad` y `copias`', 'Referencia': 'la escribe `crear_referencia` y la lee `cargar_referencia`',
+    'opciones': 'las formas las mira `comprobar_tensores`, y las prueba `TuberiaImg2Audio.__call__`',
+    'por_ventanas': 'va dentro del bucle de la difusión', 'mas_cercanas': 'se lo pasa a `vecinas`',
+    **dict.fromkeys(('comprobar_pedido', 'generar', 'sonorizar', 'rellenar', 'continuar'), 'los tensores los pasan a la tubería'),
     'sintetizar': 'la llaman `reconstruir` y `medir_vocoder`, que comprueban'}
 DE_YAMNET = {
     'escuchar': [ondas(oido.escuchar)], 'puntuar': [ondas(oido.puntuar)],
@@ -125,7 +134,7 @@ def una_vez(nombre, f):
     return _hechos[nombre]
 def TUBERIA(): return una_vez('tubería', cargar_tuberia)
 def CLAP(): return una_vez('clap', embeddings.CodificadorCLAP)
-def VIGILANTE(): return una_vez('vigilante', lambda: evaluacion.crear_vigilantes()[0].entrenar([ONDA*(i + 1)/4 for i in range(4)], ['a', 'b']*2))
+def VIGILANTE(): return una_vez('vigilante', lambda: vigilantes.crear_vigilantes()[0].entrenar([ONDA*(i + 1)/4 for i in range(4)], ['a', 'b']*2))
 def REFERENCIA(): return una_vez('referencia', evaluacion.cargar_referencia)
 
 
@@ -152,7 +161,7 @@ def test_estan_todas(apuntar):
     "Recorre lo público: lo que reciba tensores o matrices tiene sus casos, o una razón para no tenerlos."
     pide = lambda f: any(re.search('Tensor|ndarray', str(p.annotation)) for p in inspect.signature(f).parameters.values())
     faltan = []
-    for modulo in (normas, traductor, integracion, evaluacion, embeddings, oido, sonidos, comparacion):
+    for modulo in (normas, traductor, integracion, evaluacion, cifras, examenes, lotes, medidas, techo, vigilantes, embeddings, oido, sonidos, comparacion, vectores_de, difusion, variaciones):
         for nombre in modulo.__all__:
             f = getattr(modulo, nombre)
             if not callable(f) or f.__module__ != modulo.__name__: continue

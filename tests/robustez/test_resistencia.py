@@ -32,7 +32,8 @@ def ocupa():
 # Muchas seguidas
 import tempfile, warnings
 from img2audio.comun.imagenes import ImagenInvalida
-from img2audio.integracion import lamina, sonorizar
+from img2audio.integracion import sonorizar
+from img2audio.puertas.variaciones import lamina
 veces, caliente = int(sys.argv[1]), int(sys.argv[2])
 warnings.simplefilter('ignore')
 fuentes, medidas, inicio = '🐶🐓🌧🌊👶⏰🤧🚁🪚🔥', {}, time.monotonic()

@@ -6,7 +6,8 @@ import warnings
 
 import pytest
 
-from img2audio.base_de_datos import TablaInvalida, cargar_audiocaps, cargar_conceptual, cargar_descripciones, leer_tabla
+from img2audio.base_de_datos import cargar_audiocaps, cargar_conceptual, cargar_descripciones
+from img2audio.comun.tablas import TablaInvalida, leer_tabla
 
 BUENA = 'id,caption\n1,Un perro ladra\n2,"Llueve, y mucho"\n3,"Dijo ""hola"""\n4,Canta un gallo\n'
 FILAS = ['Un perro ladra', 'Llueve, y mucho', 'Dijo "hola"', 'Canta un gallo']
