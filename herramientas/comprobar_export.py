@@ -1,4 +1,5 @@
 "Comprueba que `img2audio/` es exactamente lo que exportan los cuadernos."
+
 import difflib
 import os
 import shutil
@@ -12,45 +13,61 @@ PAQUETE = 'img2audio'
 
 
 def modulos(
-    carpeta: Path,         # carpeta de un paquete
-) -> dict[str, list[str]]: # ruta relativa -> líneas
+    carpeta: Path,  # carpeta de un paquete
+) -> dict[str, list[str]]:  # ruta relativa -> líneas
     "Los ficheros `.py` de `carpeta`, subcarpetas incluidas."
-    return {f.relative_to(carpeta).as_posix(): f.read_text(encoding='utf-8').splitlines()
-            for f in sorted(carpeta.rglob('*.py'))}
+    return {
+        f.relative_to(carpeta).as_posix(): f.read_text(encoding='utf-8').splitlines()
+        for f in sorted(carpeta.rglob('*.py'))
+    }
 
 
 def exportar(
     destino: Path,  # carpeta vacía
-) -> Path:          # el paquete exportado en ella
+) -> Path:  # el paquete exportado en ella
     "Exporta los cuadernos en una copia; de lo ya exportado solo pasa `__init__.py`, que nbdev no crea sino que actualiza."
-    for n in ('settings.ini', 'pyproject.toml'): shutil.copy(RAIZ/n, destino/n)
-    for f in sorted((RAIZ/'nbs').rglob('*.ipynb')):
-        copia = destino/f.relative_to(RAIZ)
+    for n in ('settings.ini', 'pyproject.toml'):
+        shutil.copy(RAIZ / n, destino / n)
+    for f in sorted((RAIZ / 'nbs').rglob('*.ipynb')):
+        copia = destino / f.relative_to(RAIZ)
         copia.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(f, copia)
-    (destino/PAQUETE).mkdir()
+    (destino / PAQUETE).mkdir()
     for n in ('__init__.py', '__main__.py'):  # `__main__.py` tampoco sale de ningún cuaderno
-        if (RAIZ/PAQUETE/n).exists(): shutil.copy(RAIZ/PAQUETE/n, destino/PAQUETE)
+        if (RAIZ / PAQUETE / n).exists():
+            shutil.copy(RAIZ / PAQUETE / n, destino / PAQUETE)
     orden = Path(sys.executable).with_name('nbdev_export')
     subprocess.run([str(orden)], cwd=destino, check=True, env={**os.environ, 'PYTHONPATH': str(destino)})
-    return destino/PAQUETE
+    return destino / PAQUETE
 
 
 def diferencias(
-    hay: dict[str, list[str]],     # lo que está en el repositorio
-    debe: dict[str, list[str]],    # lo que exportan los cuadernos
-) -> list[str]:                    # líneas de un `diff`, ninguna si coinciden
+    hay: dict[str, list[str]],  # lo que está en el repositorio
+    debe: dict[str, list[str]],  # lo que exportan los cuadernos
+) -> list[str]:  # líneas de un `diff`, ninguna si coinciden
     "Diferencias entre dos paquetes, fichero a fichero."
-    return [linea for n in sorted(hay.keys() | debe.keys()) if hay.get(n) != debe.get(n)
-            for linea in [f'{PAQUETE}/{n}:', *difflib.unified_diff(
-                hay.get(n, []), debe.get(n, []), 'en el repositorio' if n in hay else '(no está)',
-                'según los cuadernos' if n in debe else '(ningún cuaderno lo exporta)', lineterm='')]]
+    return [
+        linea
+        for n in sorted(hay.keys() | debe.keys())
+        if hay.get(n) != debe.get(n)
+        for linea in [
+            f'{PAQUETE}/{n}:',
+            *difflib.unified_diff(
+                hay.get(n, []),
+                debe.get(n, []),
+                'en el repositorio' if n in hay else '(no está)',
+                'según los cuadernos' if n in debe else '(ningún cuaderno lo exporta)',
+                lineterm='',
+            ),
+        ]
+    ]
 
 
 def principal() -> int:
     "Estado de salida: 0 si coinciden, 1 si no."
-    with tempfile.TemporaryDirectory(prefix='img2audio-export-') as tmp: debe = modulos(exportar(Path(tmp)))
-    hay = modulos(RAIZ/PAQUETE)
+    with tempfile.TemporaryDirectory(prefix='img2audio-export-') as tmp:
+        debe = modulos(exportar(Path(tmp)))
+    hay = modulos(RAIZ / PAQUETE)
     if dif := diferencias(hay, debe):
         print(*dif[:200], sep='\n', file=sys.stderr)
         print(f'\n{PAQUETE}/ no es lo que exportan los cuadernos: ejecute «make export».', file=sys.stderr)
@@ -59,4 +76,5 @@ def principal() -> int:
     return 0
 
 
-if __name__ == '__main__': sys.exit(principal())
+if __name__ == '__main__':
+    sys.exit(principal())

@@ -1,8 +1,9 @@
 """Pone en todos los archivos las direcciones del proyecto que dice settings.ini (`user`), o comprueba que son esas.
 
-    python herramientas/direcciones.py               # tras cambiar `user`
-    python herramientas/direcciones.py --comprobar   # sale con 1 si algún archivo dice otra cosa
+python herramientas/direcciones.py               # tras cambiar `user`
+python herramientas/direcciones.py --comprobar   # sale con 1 si algún archivo dice otra cosa
 """
+
 import argparse
 import configparser
 import re
@@ -22,13 +23,13 @@ PATRONES = {  # lo que se busca -> lo que se pone, con lo que dice settings.ini
 def leer_ini(raiz: Path) -> dict[str, str]:
     "Lo que dice el settings.ini de una copia del proyecto."
     ini = configparser.ConfigParser(delimiters=['='])
-    ini.read(raiz/'settings.ini', encoding='utf-8')
+    ini.read(raiz / 'settings.ini', encoding='utf-8')
     return dict(ini['DEFAULT'])
 
 
 def con_direcciones(
     texto: str,
-    c: dict[str, str],   # de settings.ini
+    c: dict[str, str],  # de settings.ini
 ) -> str:
     "El texto, con las direcciones del proyecto que tocan."
     for patron, direccion in PATRONES.items():
@@ -39,7 +40,7 @@ def con_direcciones(
 def archivos(raiz: Path) -> list[Path]:
     "Los de texto que lleva git."
     salida = subprocess.run(['git', 'ls-files', '-z'], cwd=raiz, capture_output=True, text=True, check=True).stdout
-    return [raiz/n for n in salida.split('\0') if n and Path(n).suffix in TEXTO and (raiz/n).is_file()]
+    return [raiz / n for n in salida.split('\0') if n and Path(n).suffix in TEXTO and (raiz / n).is_file()]
 
 
 def repasar(raiz: Path, comprobar: bool) -> list[str]:
@@ -48,9 +49,11 @@ def repasar(raiz: Path, comprobar: bool) -> list[str]:
     for f in archivos(raiz):
         texto = f.read_text(encoding='utf-8')
         bien = con_direcciones(texto, c)
-        if bien == texto: continue
+        if bien == texto:
+            continue
         cambian.append(f.relative_to(raiz).as_posix())
-        if not comprobar: f.write_text(bien, encoding='utf-8')
+        if not comprobar:
+            f.write_text(bien, encoding='utf-8')
     return cambian
 
 
@@ -60,8 +63,10 @@ def principal() -> int:
     p.add_argument('--comprobar', action='store_true', help='no escribe')
     comprobar = p.parse_args().comprobar
     cambian = repasar(RAIZ, comprobar)
-    if cambian: print(f"{'Otra dirección en' if comprobar else 'Cambiados'}: {', '.join(cambian)}.")
+    if cambian:
+        print(f"{'Otra dirección en' if comprobar else 'Cambiados'}: {', '.join(cambian)}.")
     return int(bool(cambian) and comprobar)
 
 
-if __name__ == '__main__': sys.exit(principal())
+if __name__ == '__main__':
+    sys.exit(principal())

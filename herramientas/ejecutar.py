@@ -1,4 +1,5 @@
 "Ejecuta cuadernos y guarda sus salidas, sin lo que fuera de aquí no sirve: avisos de stderr, *widgets*, horas y números de celda."
+
 import argparse
 import json
 import sys
@@ -8,7 +9,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-NBS = Path(__file__).resolve().parents[1]/'nbs'
+NBS = Path(__file__).resolve().parents[1] / 'nbs'
 WIDGET = 'application/vnd.jupyter.widget-view+json'
 
 
@@ -18,17 +19,19 @@ def limpiar(
     "Quita las salidas que piden un núcleo en marcha, lo que se escribió en stderr, las horas y los números de cada celda."
     nb.metadata.pop('widgets', None)
     for c in nb.cells:
-        if c.cell_type != 'code': continue
+        if c.cell_type != 'code':
+            continue
         c.metadata.pop('execution', None)
         c.outputs = [o for o in c.outputs if o.get('name') != 'stderr' and WIDGET not in o.get('data', {})]
         for o in (c, *c.outputs):
-            if 'execution_count' in o: o['execution_count'] = None
+            if 'execution_count' in o:
+                o['execution_count'] = None
     return nb
 
 
 def ejecutar(
     archivo: Path,
-) -> int:           # lo que ocupa, en bytes
+) -> int:  # lo que ocupa, en bytes
     "Ejecuta un cuaderno en su carpeta y lo escribe como lo hace nbdev: cada `source`, una lista de líneas."
     nb = nbformat.read(archivo, as_version=4)
     NotebookClient(nb, timeout=3000, resources={'metadata': {'path': str(archivo.parent)}}).execute()
@@ -43,11 +46,13 @@ def principal() -> int:
     p.add_argument('cuadernos', nargs='+', help='nombres de nbs/, sin .ipynb')
     estado = 0
     for nombre in p.parse_args().cuadernos:
-        try: print(f'{nombre}: {ejecutar(NBS/f"{nombre}.ipynb")/2**20:.1f} MiB', flush=True)
+        try:
+            print(f'{nombre}: {ejecutar(NBS / f"{nombre}.ipynb") / 2**20:.1f} MiB', flush=True)
         except CellExecutionError as e:
             print(f'{nombre}: {e}', file=sys.stderr)
             estado = 1
     return estado
 
 
-if __name__ == '__main__': sys.exit(principal())
+if __name__ == '__main__':
+    sys.exit(principal())

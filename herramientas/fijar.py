@@ -1,4 +1,5 @@
 "Escribe `constraints.txt`: las versiones exactas de lo instalado en este entorno."
+
 import re
 import subprocess
 import sys
@@ -13,15 +14,18 @@ CABECERA = """\
 
 def fijas(
     congelado: str,  # lo que imprime `pip freeze --all`
-) -> list[str]:      # líneas `nombre==versión`, en orden
+) -> list[str]:  # líneas `nombre==versión`, en orden
     "Versiones sin rutas locales ni etiquetas de compilación (`+cpu`), que en otra máquina no existirían."
     res = {}
     for linea in congelado.splitlines():
         m = re.fullmatch(r'([A-Za-z0-9._-]+)(?:==([^\s+;]+)(?:\+\S+)?| @ (\S+))', linea.strip())
-        if not m: continue
+        if not m:
+            continue
         nombre, version, direccion = m.groups()
-        if re.sub(r'[-_.]+', '-', nombre).lower() in FUERA: continue
-        if direccion: raise SystemExit(f'{nombre} no viene de un registro sino de {direccion}: instálelo de uno y repita.')
+        if re.sub(r'[-_.]+', '-', nombre).lower() in FUERA:
+            continue
+        if direccion:
+            raise SystemExit(f'{nombre} no viene de un registro sino de {direccion}: instálelo de uno y repita.')
         res[nombre.lower()] = f'{nombre}=={version}'
     return [res[k] for k in sorted(res)]
 
@@ -31,8 +35,9 @@ def principal() -> None:
     orden = [sys.executable, '-m', 'pip', 'freeze', '--all', '--exclude-editable']
     lineas = fijas(subprocess.run(orden, check=True, capture_output=True, text=True).stdout)
     cabecera = CABECERA.format(v='.'.join(map(str, sys.version_info[:2])))
-    (RAIZ/'constraints.txt').write_text(cabecera + '\n'.join(lineas) + '\n', encoding='utf-8')
+    (RAIZ / 'constraints.txt').write_text(cabecera + '\n'.join(lineas) + '\n', encoding='utf-8')
     print(f'constraints.txt: {len(lineas)} paquetes.')
 
 
-if __name__ == '__main__': principal()
+if __name__ == '__main__':
+    principal()

@@ -1,4 +1,5 @@
 "Dibuja `nbs/tarjeta.png`, la imagen que se ve al compartir un enlace del sitio: un gallo y su sonido, hechos con el perfil mini."
+
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,20 +15,22 @@ FONDO, TINTA, ACENTO = '#16324f', '#ffffff', '#f2a541'
 def tarjeta():
     "La figura, de 1200 × 630 píxeles (lo que piden las tarjetas de Open Graph)."
     import torch
+
     sonido = sonorizar('🐓', semilla=1, progreso=False)
     fig = plt.figure(figsize=(12, 6.3), dpi=100, facecolor=FONDO)
-    fig.text(.06, .80, 'img2audio', color=TINTA, fontsize=54, fontweight='bold')
-    fig.text(.06, .69, 'De una imagen, su sonido', color=ACENTO, fontsize=26)
-    ax = fig.add_axes((.06, .12, .2625, .5)); ax.axis('off')
+    fig.text(0.06, 0.80, 'img2audio', color=TINTA, fontsize=54, fontweight='bold')
+    fig.text(0.06, 0.69, 'De una imagen, su sonido', color=ACENTO, fontsize=26)
+    ax = fig.add_axes((0.06, 0.12, 0.2625, 0.5))
+    ax.axis('off')
     ax.imshow(imagen_de_emoji('🐓', 300))
-    fig.text(.355, .345, '→', color=ACENTO, fontsize=60, ha='center', va='center')
-    ax = fig.add_axes((.41, .12, .53, .5))
+    fig.text(0.355, 0.345, '→', color=ACENTO, fontsize=60, ha='center', va='center')
+    ax = fig.add_axes((0.41, 0.12, 0.53, 0.5))
     dibujar_mel(log_mel(torch.from_numpy(sonido.muestras)), ax)
     ax.set(title='', xlabel='', ylabel='', xticks=[], yticks=[])
-    fig.text(.06, .045, 'CLIP  ·  Traductor  ·  CLAP  ·  AudioLDM', color=TINTA, fontsize=18)
+    fig.text(0.06, 0.045, 'CLIP  ·  Traductor  ·  CLAP  ·  AudioLDM', color=TINTA, fontsize=18)
     return fig
 
 
 if __name__ == '__main__':
-    tarjeta().savefig(RAIZ/'nbs'/'tarjeta.png', facecolor=FONDO, metadata={'Software': None})
+    tarjeta().savefig(RAIZ / 'nbs' / 'tarjeta.png', facecolor=FONDO, metadata={'Software': None})
     print('nbs/tarjeta.png')

@@ -19,8 +19,19 @@ from .comun.perfiles import Perfil, carga_en_claro, cargar_perfil
 from .comun.sistema import ErrorDeUso, al_lado, por_turno, sin_barras
 from .comun.sonidos import FRECUENCIA, ondas_validas
 from .comun.textos import cargar_tokenizer, textos_validos, tokenizar
-from .comun.vectores import (DIMENSION, adelantado, comprobar_vectores, descripciones, dispositivo_valido,
-    en_lotes, escribir_tabla, huella_extraccion, imagenes_validas, leer_embeddings, por_trozos)
+from img2audio.comun.vectores import (
+    DIMENSION,
+    adelantado,
+    comprobar_vectores,
+    descripciones,
+    dispositivo_valido,
+    en_lotes,
+    escribir_tabla,
+    huella_extraccion,
+    imagenes_validas,
+    leer_embeddings,
+    por_trozos,
+)
 
 # %% ../nbs/01_embeddings.ipynb #09b4823e
 class Codificador:

@@ -14,27 +14,44 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, DiffusionPipeline,
-    UNet2DConditionModel)
+from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.utils.torch_utils import randn_tensor
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from tqdm.auto import tqdm
-from transformers import (AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelWithProjection,
-    ClapTextModelWithProjection, SpeechT5HifiGan)
+from transformers import (
+    AutoTokenizer,
+    ClapTextModelWithProjection,
+    CLIPImageProcessorPil,
+    CLIPVisionModelWithProjection,
+    SpeechT5HifiGan,
+)
 
-from .base_de_datos import base_mini
-from .comun.difusion import (cargar_vocoder, comprobar_frecuencia, comprobar_tensores, con_letras, con_ruido,
-    elegir_dispositivo, finito, generadores, instantes, opciones, pesos_validos, planificador, por_ventanas)
+from img2audio.comun.difusion import (
+    cargar_vocoder,
+    comprobar_frecuencia,
+    comprobar_tensores,
+    con_letras,
+    con_ruido,
+    elegir_dispositivo,
+    finito,
+    generadores,
+    instantes,
+    opciones,
+    pesos_validos,
+    planificador,
+    por_ventanas,
+)
 from .comun.imagenes import abrir_imagen
+from .comun.indice import leer_indice
 from .comun.perfiles import OYE_OTRO, Perfil, carga_en_claro, cargar_perfil
-from .comun.sistema import ErrorDeUso, avisar, sin_avisos
+from .comun.sistema import ErrorDeUso, avisar, corto_de, recoger_avisos, sin_avisos
 from .comun.sonidos import Sonido, log_mel, nivelar
-from .comun.textos import cargar_tokenizer, tokenizar
+from .comun.textos import TextoAjeno, cargar_tokenizer, tokenizar
 from .comun.vectores import comprobar_vectores
 from .comun.vocoder import VocoderRuido
 from .embeddings import CodificadorCLAP
-from .traductor import Traductor, vecinas
+from .traductor import Traductor
 
 # %% ../nbs/04_integracion.ipynb #408de258
 class TuberiaImg2Audio(DiffusionPipeline):
@@ -53,6 +70,7 @@ class TuberiaImg2Audio(DiffusionPipeline):
         vocoder: SpeechT5HifiGan | VocoderRuido,
     ):
         super().__init__()
+        self.indice = None  # las frases de su Traductor; lo pone `cargar_tuberia`
         self.register_modules(
             codificador_imagen=codificador_imagen, procesador=procesador, traductor=traductor,
             codificador_texto=codificador_texto, tokenizer=tokenizer,
@@ -89,7 +107,9 @@ def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype, estado: tuple = ())
     for red in ("unet", "vae"): piezas[red].to(memory_format=torch.channels_last)
     for red in piezas.values():  # una a una: si no, de float16 en la CPU dice diffusers que fallará, y no falla
         if isinstance(red, torch.nn.Module): red.to(dispositivo)
-    return TuberiaImg2Audio(**piezas)
+    tuberia = TuberiaImg2Audio(**piezas)
+    tuberia.indice = leer_indice(p.traductor)
+    return tuberia
 
 def cargar_tuberia(
     perfil: str | Perfil = "mini",
@@ -125,11 +145,22 @@ def condicion_imagen(self: TuberiaImg2Audio,
 def condicion_texto(self: TuberiaImg2Audio,
     texto: str | list[str],  # el texto vacío es la condición nula de la guía
 ) -> torch.Tensor:           # `(n, 512)`, norma 1
-    "El embedding de CLAP de un texto, o de varios. Avisa (`TextoAjeno`) de los que no caben o apenas se leen."
-    tokens = tokenizar([texto] if isinstance(texto, str) else texto, self.tokenizer)
+    "El embedding de CLAP de unos textos. Avisa (`TextoAjeno`) de los que no caben, no se leen o son de otra cosa."
+    textos = [texto] if isinstance(texto, str) else texto
+    with recoger_avisos() as avisos: tokens = tokenizar(textos, self.tokenizer)
     entrada = self.tokenizer.pad(dict(input_ids=tokens), return_tensors="pt").to(self.device)
     e = self.codificador_texto(**entrada).text_embeds
-    return F.normalize(e.float(), dim=-1).to(e.dtype)
+    e = F.normalize(e.float(), dim=-1).to(e.dtype)
+    for aviso in avisos or self._de_otra_cosa(textos, e): avisar(aviso, TextoAjeno)
+    return e
+
+@patch
+def _de_otra_cosa(self: TuberiaImg2Audio, textos: list[str], clap: torch.Tensor) -> list[str]:
+    "El aviso, si algún texto habla de lo que el perfil no sabe hacer sonar."
+    ajenos = self.indice.ajenos(clap) if self.indice else []
+    cuales = [t for t, ajeno in zip(textos, ajenos, strict=False) if ajeno and t]
+    if not cuales: return []
+    return [f"Este perfil no sabe a qué suena «{corto_de(cuales[0])}»: sonará a lo que le quede más cerca."]
 
 # %% ../nbs/04_integracion.ipynb #c0e1a007
 def slerp(
@@ -350,19 +381,13 @@ def parecido_clap(
     return F.cosine_similarity(condicion_sonido(sonidos, perfil), condicion.cpu().float())
 
 # %% ../nbs/04_integracion.ipynb #2acdb744
-@lru_cache(maxsize=2)
-def _indice(tuberia: TuberiaImg2Audio, n: int = 400) -> tuple:
-    "Descripciones de la gramática, y sus embeddings de CLAP."
-    textos = list(base_mini(n)["caption"])
-    return textos, torch.cat([tuberia.condicion_texto(textos[i:i + 50]) for i in range(0, n, 50)])
-
 def mas_cercanas(
     tuberia: TuberiaImg2Audio,
     condicion: torch.Tensor,      # `(512,)`
     k: int = 5,
-) -> list[tuple[str, float]]:     # la descripción y su coseno, de más cerca a menos
-    "A qué se parece una condición: las descripciones más cercanas, de unos cientos."
-    return vecinas(condicion, *_indice(tuberia), k=k)
+) -> list[tuple[str, float]]:     # la descripción y su coseno, de más cerca a menos; vacía, si no lleva índice
+    "A qué se parece una condición: las descripciones más cercanas del índice de su perfil."
+    return tuberia.indice.cercanas(condicion, k) if tuberia.indice else []
 
 # %% ../nbs/04_integracion.ipynb #int00030
 _DE_LA_TUBERIA = ["imagen", "texto", "prompt_embeds", "n", "barra", "output_type"]  # lo que no se le pide a `sonorizar`

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PERDIDAS', 'Traductor', 'perdida_coseno', 'perdida_ecm', 'perdida_contrastiva', 'ensuciar', 'entrenar_traductor',
-           'vecinas', 'racimos', 'con_memoria']
+           'con_memoria']
 
 # %% ../nbs/03_traductor.ipynb #31691cdb
 import math
@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from .comun.indice import racimos
 from .comun.sistema import ErrorDeUso
 from .comun.vectores import comprobar_vectores
 
@@ -161,23 +162,6 @@ def entrenar_traductor(
     red.load_state_dict(pesos)
     return red.eval(), historia
 
-# %% ../nbs/03_traductor.ipynb #19c17dfc
-def vecinas(
-    traducido: torch.Tensor,    # `(512,)`, en el espacio de CLAP
-    textos: list[str],
-    embeddings: torch.Tensor,   # de esos textos en CLAP, `(n, 512)`
-    k: int = 5,
-) -> list[tuple[str, float]]:   # descripción y coseno
-    "Las `k` descripciones más cercanas. Lanza `ErrorDeUso` si no hay un solo embedding, o tantos como textos."
-    if getattr(traducido, "ndim", None) != 1:
-        forma = tuple(getattr(traducido, "shape", ())) or type(traducido).__name__
-        raise ErrorDeUso(f"Se esperaba un solo embedding, (d,), y llegó {forma}.")
-    comprobar_vectores(traducido[None], embeddings)
-    if len(textos) != len(embeddings):
-        raise ErrorDeUso(f"Hay {len(textos)} descripciones y {len(embeddings)} embeddings.")
-    coseno = F.cosine_similarity(traducido[None], embeddings)
-    return [(textos[i], coseno[i].item()) for i in coseno.topk(min(k, len(textos))).indices.tolist()]
-
 # %% ../nbs/03_traductor.ipynb #e40b7c94
 @patch
 def recordar(self: Traductor,
@@ -187,19 +171,6 @@ def recordar(self: Traductor,
     comprobar_vectores(clip, d=self.config.dimension)
     if not len(self.recuerdos): return clip
     return torch.softmax(_direccion(clip) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
-
-# %% ../nbs/03_traductor.ipynb #e40b7c93
-def racimos(
-    clip: torch.Tensor,   # `(n, d)`
-    k: int,
-    semilla: int = 0,
-) -> torch.Tensor:        # `(k, d)`, de norma 1
-    "Los centros de `k` racimos de unos embeddings (k-medias). Lanza `ErrorDeUso` si hay menos embeddings que racimos."
-    from sklearn.cluster import KMeans
-    comprobar_vectores(clip)
-    if len(clip) < k: raise ErrorDeUso(f"No se pueden hacer {k} racimos con {len(clip)} textos.")
-    medias = KMeans(k, n_init=1, random_state=semilla).fit(F.normalize(clip, dim=1).numpy())
-    return F.normalize(torch.from_numpy(medias.cluster_centers_).float(), dim=1)
 
 # %% ../nbs/03_traductor.ipynb #e40b7c95
 @patch

@@ -1,4 +1,5 @@
 "La casa: cada módulo importa solo de los pisos de abajo, por su nombre, y nadie usa lo privado de otro."
+
 import ast
 import os
 import subprocess
@@ -7,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-PAQUETE = Path(__file__).parents[1]/'img2audio'
+PAQUETE = Path(__file__).parents[1] / 'img2audio'
 PISOS = dict(comun=0, base_de_datos=1, embeddings=2, normas=3, traductor=3, integracion=4, taller=5, puertas=6)
-MODULOS = {'.'.join(f.relative_to(PAQUETE).with_suffix('').parts): f for f in sorted(PAQUETE.rglob('*.py'))
-           if not f.name.startswith('_') and 'pesos' not in f.parts}
+MODULOS = {
+    '.'.join(f.relative_to(PAQUETE).with_suffix('').parts): f
+    for f in sorted(PAQUETE.rglob('*.py'))
+    if not f.name.startswith('_') and 'pesos' not in f.parts
+}
 
 
-def piso(modulo: str) -> int: return PISOS[modulo.split('.')[0]]
+def piso(modulo: str) -> int:
+    return PISOS[modulo.split('.')[0]]
 
 
 def importados(modulo: str, codigo: str):
@@ -21,25 +26,34 @@ def importados(modulo: str, codigo: str):
     for n in ast.walk(ast.parse(codigo)):
         if isinstance(n, ast.Import):
             for a in n.names:
-                if a.name.startswith('img2audio.'): yield a.name.removeprefix('img2audio.'), []
-        if not isinstance(n, ast.ImportFrom): continue
-        if n.level: de = '.'.join([*modulo.split('.')[:-n.level], *([n.module] if n.module else [])])
-        elif (n.module or '').split('.')[0] == 'img2audio': de = n.module.removeprefix('img2audio').lstrip('.')
-        else: continue
+                if a.name.startswith('img2audio.'):
+                    yield a.name.removeprefix('img2audio.'), []
+        if not isinstance(n, ast.ImportFrom):
+            continue
+        if n.level:
+            de = '.'.join([*modulo.split('.')[: -n.level], *([n.module] if n.module else [])])
+        elif (n.module or '').split('.')[0] == 'img2audio':
+            de = n.module.removeprefix('img2audio').lstrip('.')
+        else:
+            continue
         nombres = [a.name for a in n.names]
         if de in ('', 'comun', 'taller', 'puertas'):  # lo importado son módulos
             yield from ((f'{de}.{x}'.lstrip('.'), []) for x in nombres if x != '__version__')
-        else: yield de, nombres
+        else:
+            yield de, nombres
 
 
 def faltas(modulo: str, codigo: str) -> list[str]:
     "Lo que un módulo no debería importar."
     salida = []
     for de, nombres in importados(modulo, codigo):
-        if de == modulo: continue  # «python -m» se importa a sí mismo, para que haya una sola copia
-        if piso(de) > piso(modulo): salida.append(f'{modulo} (piso {piso(modulo)}) importa de {de} (piso {piso(de)})')
+        if de == modulo:
+            continue  # «python -m» se importa a sí mismo, para que haya una sola copia
+        if piso(de) > piso(modulo):
+            salida.append(f'{modulo} (piso {piso(modulo)}) importa de {de} (piso {piso(de)})')
         salida += [f'{modulo} importa {x}, privado de {de}' for x in nombres if x.startswith('_')]
-        if '*' in nombres: salida.append(f'{modulo} importa todo lo de {de}')
+        if '*' in nombres:
+            salida.append(f'{modulo} importa todo lo de {de}')
     return salida
 
 
@@ -55,12 +69,15 @@ def test_no_hay_circulos():
     hechos = []
 
     def recorrer(m, camino):
-        assert m not in camino, ' → '.join([*camino[camino.index(m):], m])
-        if m in hechos: return
-        for de in sorted(grafo[m]): recorrer(de, [*camino, m])
+        assert m not in camino, ' → '.join([*camino[camino.index(m) :], m])
+        if m in hechos:
+            return
+        for de in sorted(grafo[m]):
+            recorrer(de, [*camino, m])
         hechos.append(m)
 
-    for m in grafo: recorrer(m, [])
+    for m in grafo:
+        recorrer(m, [])
     assert len(grafo) > 15
 
 
@@ -73,9 +90,11 @@ def test_la_prueba_las_ve():
 
 def test_importar_no_cambia_argparse():
     "Solo lo traduce quien define una orden."
-    codigo = ('import argparse; antes = argparse._, argparse.ArgumentParser._print_message; import img2audio.integracion; '
-              'assert antes == (argparse._, argparse.ArgumentParser._print_message); import img2audio.puertas.orden; '
-              'assert argparse._("usage: ") == "uso: "')
+    codigo = (
+        'import argparse; antes = argparse._, argparse.ArgumentParser._print_message; import img2audio.integracion; '
+        'assert antes == (argparse._, argparse.ArgumentParser._print_message); import img2audio.puertas.orden; '
+        'assert argparse._("usage: ") == "uso: "'
+    )
     entorno = {**os.environ, 'HF_HUB_OFFLINE': '1'}
     r = subprocess.run([sys.executable, '-c', codigo], env=entorno, capture_output=True, text=True, encoding='utf-8')
     assert r.returncode == 0, r.stderr[-2000:]

@@ -1,4 +1,5 @@
 "La orden `img2audio`, por fuera: errores en español con estado 2, y sonidos que se pueden abrir."
+
 import csv
 import functools
 import http.server
@@ -17,7 +18,14 @@ from PIL import Image
 
 ORDEN = Path(sys.executable).with_name('img2audio')
 ORDEN = [str(ORDEN)] if ORDEN.exists() else [sys.executable, '-m', 'img2audio']
-ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'NO_PROXY': '127.0.0.1', 'no_proxy': '127.0.0.1'}
+ENTORNO = {
+    **os.environ,
+    'HF_HUB_OFFLINE': '1',
+    'PYTHONUTF8': '1',
+    'OMP_NUM_THREADS': '1',
+    'NO_PROXY': '127.0.0.1',
+    'no_proxy': '127.0.0.1',
+}
 CORTO = ['--segundos', '1', '--pasos', '2']
 
 # Importar los modelos cuesta segundos: un solo proceso atiende muchas órdenes, cada una con sus argumentos.
@@ -40,7 +48,10 @@ json.dump(hecho, open('hecho.json', 'w', encoding='utf-8'))
 ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'no_existe': (['no_existe.png'], 'No existe el archivo «no_existe.png»'),
     'no_es_imagen': (['nota.png'], 'No se pudo abrir «nota.png» como imagen'),
-    'url_que_no_responde': (['http://127.0.0.1:9/x.png', '--permitir_red_local'], 'No se pudo leer http://127.0.0.1:9/x.png'),
+    'url_que_no_responde': (
+        ['http://127.0.0.1:9/x.png', '--permitir_red_local'],
+        'No se pudo leer http://127.0.0.1:9/x.png',
+    ),
     'url_de_casa': (['URL/lluvia_dibujada.png'], 'permitir_red_local'),
     'url_que_no_existe': (['URL/no_existe.png', '--permitir_red_local'], 'No se pudo leer'),
     'url_que_no_es_imagen': (['URL/nota.png', '--permitir_red_local'], 'como imagen'),
@@ -49,7 +60,10 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'pasos': (['🌧', '--pasos', '0'], 'Los pasos deben estar entre 1 y 1000'),
     'extension': (['🌧', '-o', 'sonido.midi'], 'No sé escribir «sonido.midi»; use una extensión de wav, flac, ogg, mp3'),
     'nada': ([], 'Diga qué sonorizar'),
-    'negativo': (['🌧', '--negativo', 'un perro ladra', '--guia', '1'], 'El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió 1'),
+    'negativo': (
+        ['🌧', '--negativo', 'un perro ladra', '--guia', '1'],
+        'El texto negativo actúa a través de la guía: pida una mayor que 1 (se pidió 1',
+    ),
     'con_coma': (['🌧', '--segundos', '5,12'], 'los decimales van con punto: 5.12'),
     'en_blanco': (['--texto', '  '], 'El texto está en blanco'),
     'salida_imposible': (['🌧', '-o', 'nota.png/x.wav'], '«nota.png/x.wav»: pasa por algo que no es una carpeta'),
@@ -63,8 +77,14 @@ ERRORES = {  # nombre: (argumentos, lo que debe decir)
     'sonido_que_no_existe': (['🌧', '--sonido', 'no_existe.wav'], 'No existe el archivo «no_existe.wav»'),
     'lote_que_no_existe': (['--lote', 'no_hay_carpeta'], 'No existe la carpeta «no_hay_carpeta»'),
     'lote_y_algo_mas': (['🌧', '--lote', 'fotos', '--motor', 'audioldm'], 'no se junta con: imagen, motor'),
-    'lote_con_todas_mal': (['--lote', 'malas', '-o', 'de_malas', *CORTO], 'Ninguna de las 1 imágenes de «malas» se pudo sonorizar'),
-    'motor_con_texto': (['🌧', '--texto', 'lluvia', '--motor', 'audioldm', '--checkpoint', 'x.ckpt'], 'El motor audioldm no admite texto'),
+    'lote_con_todas_mal': (
+        ['--lote', 'malas', '-o', 'de_malas', *CORTO],
+        'Ninguna de las 1 imágenes de «malas» se pudo sonorizar',
+    ),
+    'motor_con_texto': (
+        ['🌧', '--texto', 'lluvia', '--motor', 'audioldm', '--checkpoint', 'x.ckpt'],
+        'El motor audioldm no admite texto',
+    ),
     'motor_sin_pesos': (['🌧', '--motor', 'audioldm'], 'necesita su archivo de pesos'),
     'checkpoint_sin_motor': (['🌧', '--checkpoint', 'x.ckpt'], 'es el archivo de pesos del motor audioldm'),
 }
@@ -85,8 +105,22 @@ ACIERTOS = {
 }
 VARIOS = {  # nombre: (argumentos, estado): más de un archivo
     'dos': (['🌧', '--num_audios', '2', '-o', 'dos.wav', *CORTO], 0),
-    'rehechos': (['--texto', 'cae la lluvia', '--sonido', 'dado.wav', '--fuerza', '0.6', '--num_audios', '2', '-o',
-                  'rehechos.wav', *CORTO], 0),
+    'rehechos': (
+        [
+            '--texto',
+            'cae la lluvia',
+            '--sonido',
+            'dado.wav',
+            '--fuerza',
+            '0.6',
+            '--num_audios',
+            '2',
+            '-o',
+            'rehechos.wav',
+            *CORTO,
+        ],
+        0,
+    ),
     'lote': (['--lote', 'fotos', '-o', 'de_fotos', *CORTO], 1),
 }
 
@@ -95,22 +129,28 @@ VARIOS = {  # nombre: (argumentos, estado): más de un archivo
 def taller(tmp_path_factory) -> Path:
     "Carpeta de trabajo, con una imagen y algo que no lo es."
     from img2audio.comun.imagenes import abrir_imagen
+
     d = tmp_path_factory.mktemp('taller')
-    abrir_imagen('🌧').save(d/'lluvia_dibujada.png')
-    (d/'nota.png').write_text('no soy una imagen', encoding='utf-8')
-    (d/'fotos').mkdir()
-    (d/'malas').mkdir()
-    for f in ('lluvia.png', 'otra lluvia.jpg'): abrir_imagen('🌧').save(d/'fotos'/f)
-    for c in ('fotos', 'malas'): (d/c/'mala.png').write_text('no soy una imagen', encoding='utf-8')
-    soundfile.write(d/'dado.wav', np.random.default_rng(0).normal(0, .1, 16_000).astype(np.float32), 16_000)
+    abrir_imagen('🌧').save(d / 'lluvia_dibujada.png')
+    (d / 'nota.png').write_text('no soy una imagen', encoding='utf-8')
+    (d / 'fotos').mkdir()
+    (d / 'malas').mkdir()
+    for f in ('lluvia.png', 'otra lluvia.jpg'):
+        abrir_imagen('🌧').save(d / 'fotos' / f)
+    for c in ('fotos', 'malas'):
+        (d / c / 'mala.png').write_text('no soy una imagen', encoding='utf-8')
+    soundfile.write(d / 'dado.wav', np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32), 16_000)
     return d
 
 
 @pytest.fixture(scope='module')
 def servidor(taller):
     "La carpeta de trabajo, servida por HTTP en esta máquina."
+
     class Callado(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args): pass
+        def log_message(self, *args):
+            pass
+
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Callado, directory=str(taller))) as s:
         threading.Thread(target=s.serve_forever, daemon=True).start()
         yield f'http://127.0.0.1:{s.server_port}'
@@ -122,18 +162,27 @@ def hecho(taller, servidor) -> dict:
     "Todo lo que se ejecuta, a la vez: la orden de verdad (un acierto y un error) y la tanda. `{nombre: (estado, salida, error)}`."
     casos = {n: args for n, (args, _) in [*ERRORES.items(), *VARIOS.items()]} | ACIERTOS
     casos = {n: [a.replace('URL', servidor) for a in args] for n, args in casos.items()}
-    (taller/'casos.json').write_text(json.dumps(casos), encoding='utf-8')
-    (taller/'tanda.py').write_text(TANDA, encoding='utf-8')
+    (taller / 'casos.json').write_text(json.dumps(casos), encoding='utf-8')
+    (taller / 'tanda.py').write_text(TANDA, encoding='utf-8')
+
     def lanzar(*args):
-        return subprocess.Popen(args, cwd=taller, env=ENTORNO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8')
-    procesos = dict(tanda=lanzar(sys.executable, 'tanda.py'), orden_mal=lanzar(*ORDEN, 'no_existe.png'),
-                    orden=lanzar(*ORDEN, '🌧', '-o', 'lluvia.wav', '--lamina', 'lluvia.png', *CORTO))
-    try: salidas = {n: (*p.communicate(timeout=900), p.returncode) for n, p in procesos.items()}
+        return subprocess.Popen(
+            args, cwd=taller, env=ENTORNO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding='utf-8'
+        )
+
+    procesos = dict(
+        tanda=lanzar(sys.executable, 'tanda.py'),
+        orden_mal=lanzar(*ORDEN, 'no_existe.png'),
+        orden=lanzar(*ORDEN, '🌧', '-o', 'lluvia.wav', '--lamina', 'lluvia.png', *CORTO),
+    )
+    try:
+        salidas = {n: (*p.communicate(timeout=900), p.returncode) for n, p in procesos.items()}
     finally:
-        for p in procesos.values(): p.kill()
+        for p in procesos.values():
+            p.kill()
     assert salidas['tanda'][2] == 0, salidas['tanda'][1]
     reales = {n: (estado, salida, error) for n, (salida, error, estado) in salidas.items() if n != 'tanda'}
-    return reales | json.loads((taller/'hecho.json').read_text(encoding='utf-8'))
+    return reales | json.loads((taller / 'hecho.json').read_text(encoding='utf-8'))
 
 
 def comprobar_error(estado: int, error: str, dice: str) -> None:
@@ -155,31 +204,46 @@ def leer(archivo: Path) -> np.ndarray:
 def test_varios_sonidos(hecho, taller):
     "Con semillas seguidas: el 0 y el 1, que ya se han generado sueltos."
     assert hecho['dos'][0] == 0, hecho['dos'][2]
-    for i, suelto in enumerate(('repetido.wav', 'otra_semilla.wav')): assert np.abs(leer(taller/f'dos-{i + 1}.wav') - leer(taller/suelto)).max() < 1e-3
+    for i, suelto in enumerate(('repetido.wav', 'otra_semilla.wav')):
+        assert np.abs(leer(taller / f'dos-{i + 1}.wav') - leer(taller / suelto)).max() < 1e-3
 
 
 def test_lote(hecho, taller):
     "Un WAV por imagen y una fila por imagen; la que falla no detiene a las demás, y se sabe por el estado."
     estado, salida, error = hecho['lote']
     assert estado == 1 and 'Traceback' not in error and 'sonorizadas: 2; fallos: 1' in salida
-    assert sorted(f.name for f in (taller/'de_fotos').iterdir()) == ['lluvia.wav', 'otra lluvia.wav', 'resultados.csv']
-    with open(taller/'de_fotos'/'resultados.csv', encoding='utf-8', newline='') as f: filas = {r['imagen']: r for r in csv.DictReader(f)}
-    assert list(filas) == ['lluvia.png', 'mala.png', 'otra lluvia.jpg'] and 'como imagen' in filas['mala.png']['error'] and not filas['mala.png']['sonido']
-    assert filas['lluvia.png']['sonido'] == 'lluvia.wav' and filas['lluvia.png']['semilla'] == '0' and filas['lluvia.png']['suena a'] and not filas['lluvia.png']['error']
-    assert np.abs(leer(taller/'de_fotos'/'lluvia.wav') - leer(taller/'lluvia.wav')).max() < 1e-3
-    leer(taller/'de_fotos'/'otra lluvia.wav')
+    assert sorted(f.name for f in (taller / 'de_fotos').iterdir()) == [
+        'lluvia.wav',
+        'otra lluvia.wav',
+        'resultados.csv',
+    ]
+    with open(taller / 'de_fotos' / 'resultados.csv', encoding='utf-8', newline='') as f:
+        filas = {r['imagen']: r for r in csv.DictReader(f)}
+    assert (
+        list(filas) == ['lluvia.png', 'mala.png', 'otra lluvia.jpg']
+        and 'como imagen' in filas['mala.png']['error']
+        and not filas['mala.png']['sonido']
+    )
+    assert (
+        filas['lluvia.png']['sonido'] == 'lluvia.wav'
+        and filas['lluvia.png']['semilla'] == '0'
+        and filas['lluvia.png']['suena a']
+        and not filas['lluvia.png']['error']
+    )
+    assert np.abs(leer(taller / 'de_fotos' / 'lluvia.wav') - leer(taller / 'lluvia.wav')).max() < 1e-3
+    leer(taller / 'de_fotos' / 'otra lluvia.wav')
 
 
 def test_la_media_de_dos_imagenes_iguales_es_la_imagen(hecho, taller):
-    assert np.abs(leer(taller/'media.wav') - leer(taller/'lluvia.wav')).max() < 1e-3
+    assert np.abs(leer(taller / 'media.wav') - leer(taller / 'lluvia.wav')).max() < 1e-3
 
 
 def test_la_orden_sonoriza(hecho, taller):
     estado, salida, error = hecho['orden']
     assert estado == 0, error
     assert 'lluvia.wav: 1.00 s. Suena a: ' in salida and 'lluvia.png' in salida
-    leer(taller/'lluvia.wav')
-    with Image.open(taller/'lluvia.png') as im:
+    leer(taller / 'lluvia.wav')
+    with Image.open(taller / 'lluvia.png') as im:
         im.load()
         assert im.format == 'PNG' and min(im.size) > 200
 
@@ -202,27 +266,27 @@ def test_acierto(hecho, taller, nombre):
     estado, salida, error = hecho[nombre]
     assert estado == 0, error
     args = ACIERTOS[nombre]
-    leer(taller/args[args.index('-o') + 1])
+    leer(taller / args[args.index('-o') + 1])
 
 
 def test_misma_semilla_mismos_bytes(hecho, taller):
     "Y en otro proceso."
-    assert (taller/'lluvia.wav').read_bytes() == (taller/'repetido.wav').read_bytes()
+    assert (taller / 'lluvia.wav').read_bytes() == (taller / 'repetido.wav').read_bytes()
 
 
 def test_otra_semilla_otro_sonido(hecho, taller):
-    a, b = leer(taller/'lluvia.wav'), leer(taller/'otra_semilla.wav')
-    assert np.abs(a - b).max() > .1*np.abs(a).max()
+    a, b = leer(taller / 'lluvia.wav'), leer(taller / 'otra_semilla.wav')
+    assert np.abs(a - b).max() > 0.1 * np.abs(a).max()
 
 
 def test_el_texto_da_igual_en_mayusculas(hecho, taller):
-    assert np.abs(leer(taller/'mayusculas.wav') - leer(taller/'texto.wav')).max() < 1e-3
+    assert np.abs(leer(taller / 'mayusculas.wav') - leer(taller / 'texto.wav')).max() < 1e-3
 
 
 def test_varios_de_un_sonido(hecho, taller):
     assert hecho['rehechos'][0] == 0, hecho['rehechos'][2]
-    assert np.abs(leer(taller/'rehechos-1.wav') - leer(taller/'rehecho.wav')).max() < 1e-3
-    assert np.abs(leer(taller/'rehechos-2.wav') - leer(taller/'rehechos-1.wav')).max() > .01
+    assert np.abs(leer(taller / 'rehechos-1.wav') - leer(taller / 'rehecho.wav')).max() < 1e-3
+    assert np.abs(leer(taller / 'rehechos-2.wav') - leer(taller / 'rehechos-1.wav')).max() > 0.01
 
 
 def test_el_aviso_de_un_texto(hecho):
@@ -230,27 +294,57 @@ def test_el_aviso_de_un_texto(hecho):
 
 
 def test_el_texto_negativo_cambia_el_sonido(hecho, taller):
-    a, b = leer(taller/'guiado.wav'), leer(taller/'negativo.wav')
-    assert np.abs(a - b).max() > .1*np.abs(a).max()
+    a, b = leer(taller / 'guiado.wav'), leer(taller / 'negativo.wav')
+    assert np.abs(a - b).max() > 0.1 * np.abs(a).max()
 
 
 def test_elegir_dice_la_semilla_que_lo_repite(hecho, taller):
     "Entre las semillas 0 y 1, que ya se han generado sueltas."
     salida = hecho['elegir_bien'][1]
     semilla = re.search(r'elegido entre 2; se repite solo con --semilla ([01])', salida)[1]
-    suelto = leer(taller/('repetido.wav' if semilla == '0' else 'otra_semilla.wav'))
-    assert np.abs(leer(taller/'elegido.wav') - suelto).max() < 1e-3
+    suelto = leer(taller / ('repetido.wav' if semilla == '0' else 'otra_semilla.wav'))
+    assert np.abs(leer(taller / 'elegido.wav') - suelto).max() < 1e-3
 
 
 def test_da_igual_de_donde_venga_la_imagen(hecho, taller):
     "Emoji, ruta (FLAC) y URL: las mismas muestras."
-    for otra in ('nueva/ruta.flac', 'url.wav'): assert np.abs(leer(taller/'lluvia.wav') - leer(taller/otra)).max() < 1e-3
+    for otra in ('nueva/ruta.flac', 'url.wav'):
+        assert np.abs(leer(taller / 'lluvia.wav') - leer(taller / otra)).max() < 1e-3
 
 
 def test_lo_que_falla_no_deja_restos(hecho, taller):
-    dejado = {f.relative_to(taller).as_posix() for f in taller.rglob('*') if f.is_file() and f.suffix not in ('.json', '.py')}
-    assert dejado == {'lluvia_dibujada.png', 'nota.png', 'lluvia.wav', 'lluvia.png', 'repetido.wav', 'otra_semilla.wav', 'texto.wav', 'nueva/ruta.flac', 'url.wav',
-                      'guiado.wav', 'negativo.wav', 'elegido.wav', 'media.wav', 'rehecho.wav',
-                      'rehechos-1.wav', 'rehechos-2.wav', 'ajeno.wav', 'mayusculas.wav', 'ddim.wav', 'dado.wav', 'dos-1.wav', 'dos-2.wav',
-                      'fotos/lluvia.png', 'fotos/otra lluvia.jpg', 'fotos/mala.png', 'malas/mala.png', 'de_malas/resultados.csv',
-                      'de_fotos/lluvia.wav', 'de_fotos/otra lluvia.wav', 'de_fotos/resultados.csv'}
+    dejado = {
+        f.relative_to(taller).as_posix() for f in taller.rglob('*') if f.is_file() and f.suffix not in ('.json', '.py')
+    }
+    assert dejado == {
+        'lluvia_dibujada.png',
+        'nota.png',
+        'lluvia.wav',
+        'lluvia.png',
+        'repetido.wav',
+        'otra_semilla.wav',
+        'texto.wav',
+        'nueva/ruta.flac',
+        'url.wav',
+        'guiado.wav',
+        'negativo.wav',
+        'elegido.wav',
+        'media.wav',
+        'rehecho.wav',
+        'rehechos-1.wav',
+        'rehechos-2.wav',
+        'ajeno.wav',
+        'mayusculas.wav',
+        'ddim.wav',
+        'dado.wav',
+        'dos-1.wav',
+        'dos-2.wav',
+        'fotos/lluvia.png',
+        'fotos/otra lluvia.jpg',
+        'fotos/mala.png',
+        'malas/mala.png',
+        'de_malas/resultados.csv',
+        'de_fotos/lluvia.wav',
+        'de_fotos/otra lluvia.wav',
+        'de_fotos/resultados.csv',
+    }

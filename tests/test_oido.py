@@ -1,4 +1,5 @@
 "El oído ajeno: lo que falta se dice, y lo que hay oye lo que tiene que oír."
+
 import sys
 
 import numpy as np
@@ -18,21 +19,24 @@ def sin_cargar():
 
 def datos_con(carpeta, monkeypatch, pesos: bytes):
     "Una carpeta de datos con unos pesos al lado."
-    for sitio in ('datos', 'oido'): (carpeta/sitio).mkdir()
-    (carpeta/'oido'/'yamnet.tflite').write_bytes(pesos)
-    (carpeta/'oido'/'yamnet_class_map.csv').write_text('index,mid,display_name\n0,/m/09x0r,Speech\n')
-    monkeypatch.setenv('IMG2AUDIO_DATOS', str(carpeta/'datos'))
+    for sitio in ('datos', 'oido'):
+        (carpeta / sitio).mkdir()
+    (carpeta / 'oido' / 'yamnet.tflite').write_bytes(pesos)
+    (carpeta / 'oido' / 'yamnet_class_map.csv').write_text('index,mid,display_name\n0,/m/09x0r,Speech\n')
+    monkeypatch.setenv('IMG2AUDIO_DATOS', str(carpeta / 'datos'))
 
 
 def test_sin_el_paquete(monkeypatch):
     monkeypatch.setitem(sys.modules, 'ai_edge_litert.interpreter', None)
-    with pytest.raises(ImportError, match=r"pip install 'img2audio\[oido\]'"): oido.cargar_oido()
+    with pytest.raises(ImportError, match=r"pip install 'img2audio\[oido\]'"):
+        oido.cargar_oido()
 
 
 def test_unos_pesos_cualesquiera(tmp_path, monkeypatch):
     pytest.importorskip('ai_edge_litert')
     datos_con(tmp_path, monkeypatch, b'TFL3')
-    with pytest.raises(ValueError, match='ninguna de las dos'): oido.puntuar([np.zeros(FRECUENCIA, np.float32)])
+    with pytest.raises(ValueError, match='ninguna de las dos'):
+        oido.puntuar([np.zeros(FRECUENCIA, np.float32)])
 
 
 def test_sin_pesos_ni_red(tmp_path, monkeypatch):
@@ -41,13 +45,14 @@ def test_sin_pesos_ni_red(tmp_path, monkeypatch):
     monkeypatch.setattr('pooch.os_cache', lambda nombre: tmp_path)
     monkeypatch.setattr(oido, 'YAMNET', 'http://127.0.0.1:9/yamnet.tflite')  # nadie escucha ahí
     assert not oido.hay_oido()
-    with pytest.raises(ConnectionError, match='No se pudo descargar'): oido.cargar_oido()
+    with pytest.raises(ConnectionError, match='No se pudo descargar'):
+        oido.cargar_oido()
 
 
 @pytest.mark.skipif(not oido.hay_oido(), reason="Falta YAMNet: pip install 'img2audio[oido]', y los pesos")
 def test_oye_la_onda_y_no_el_log_mel():
-    ruido = (.1*np.random.default_rng(0).normal(size=2*FRECUENCIA)).astype(np.float32)
-    tono = np.sin(2*np.pi*100*np.arange(2*FRECUENCIA)/FRECUENCIA).astype(np.float32)
+    ruido = (0.1 * np.random.default_rng(0).normal(size=2 * FRECUENCIA)).astype(np.float32)
+    tono = np.sin(2 * np.pi * 100 * np.arange(2 * FRECUENCIA) / FRECUENCIA).astype(np.float32)
     puntos, rasgos = oido.escuchar([ruido, tono, ruido[:4000]])
     assert puntos.shape == (3, 521) and rasgos.shape == (3, 1024) and puntos.min() >= 0 and puntos.max() <= 1
     oidas = oido.etiquetas_oidas(puntos, 4)

@@ -1,4 +1,5 @@
 "El sitio sin Quarto: su configuración, lo que nbdev prepara y lo que lo rodea (flujos de trabajo, cómo citar, cambios)."
+
 import ast
 import configparser
 import json
@@ -13,10 +14,10 @@ import pytest
 import yaml
 
 RAIZ = Path(__file__).resolve().parents[1]
-NBS = RAIZ/'nbs'
+NBS = RAIZ / 'nbs'
 CUADERNOS = sorted(NBS.rglob('*.ipynb'))
 INI = configparser.ConfigParser(delimiters=['='])
-INI.read(RAIZ/'settings.ini', encoding='utf-8')
+INI.read(RAIZ / 'settings.ini', encoding='utf-8')
 CFG = INI['DEFAULT']
 
 # Lo que admite Quarto 1.4 (src/resources/schema de quarto-cli): una clave que no esté aquí la rechaza o la pasa por alto.
@@ -42,18 +43,21 @@ def celdas(cuaderno: Path) -> list[dict]:
     return [{**c, 'texto': ''.join(c['source'])} for c in json.loads(cuaderno.read_text(encoding='utf-8'))['cells']]
 
 
-def directivas(texto: str) -> set[str]: return set(re.findall(r'^#\|\s*([\w-]+)', texto, re.M))
+def directivas(texto: str) -> set[str]:
+    return set(re.findall(r'^#\|\s*([\w-]+)', texto, re.M))
 
 
 def configuracion() -> dict:
     "Lo que ve Quarto: `_quarto.yml` con `nbdev.yml` y `sidebar.yml` dentro."
-    cfg = yaml.safe_load((RAIZ/'_quarto.yml').read_text(encoding='utf-8'))
+    cfg = yaml.safe_load((RAIZ / '_quarto.yml').read_text(encoding='utf-8'))
     for n in cfg['metadata-files']:
-        otro = yaml.safe_load((NBS/n).read_text(encoding='utf-8'))
+        otro = yaml.safe_load((NBS / n).read_text(encoding='utf-8'))
         for clave, valor in otro.items():
             for k, v in valor.items():
-                if isinstance(v, dict) and k in cfg[clave]: cfg[clave][k].update(v)
-                else: cfg[clave][k] = v
+                if isinstance(v, dict) and k in cfg[clave]:
+                    cfg[clave][k].update(v)
+                else:
+                    cfg[clave][k] = v
     return cfg
 
 
@@ -61,25 +65,36 @@ def de_la_barra(contenido: list) -> tuple[list[str], list[dict]]:
     "Los archivos de una barra lateral, y sus enlaces."
     archivos, enlaces = [], []
     for e in contenido:
-        if isinstance(e, str): archivos.append(e)
+        if isinstance(e, str):
+            archivos.append(e)
         elif 'section' in e:
             a, b = de_la_barra(e['contents'])
             archivos, enlaces = archivos + a, enlaces + b
-        else: enlaces.append(e)
+        else:
+            enlaces.append(e)
     return archivos, enlaces
 
 
 def test_opciones_de_quarto():
     cfg = configuracion()
+
     def sobran(valor, ruta=''):
-        if not isinstance(valor, dict) or ruta not in OPCIONES: return []
+        if not isinstance(valor, dict) or ruta not in OPCIONES:
+            return []
         mal = [f'{ruta}.{k}'.strip('.') for k in valor if k not in OPCIONES[ruta].split()]
         return mal + [o for k, v in valor.items() for o in sobran(v, f'{ruta}.{k}'.strip('.'))]
+
     assert sobran(cfg) == []
     assert cfg['lang'] == 'es' and cfg['project'] == {'type': 'website', 'output-dir': '_docs'}
-    assert set(cfg['format']['html']['theme'].values()) <= set(TEMAS) and set(cfg['format']['html']['theme']) == {'light', 'dark'}
+    assert set(cfg['format']['html']['theme'].values()) <= set(TEMAS) and set(cfg['format']['html']['theme']) == {
+        'light',
+        'dark',
+    }
     assert cfg['website']['navbar']['search'] is True
-    assert set(cfg['website']['repo-actions']) <= {'edit', 'source', 'issue'} and cfg['website']['repo-subdir'] == CFG['nbs_path']
+    assert (
+        set(cfg['website']['repo-actions']) <= {'edit', 'source', 'issue'}
+        and cfg['website']['repo-subdir'] == CFG['nbs_path']
+    )
     assert cfg['website']['sidebar']['style'] in ('docked', 'floating')
     assert cfg['website']['twitter-card']['card-style'] in ('summary', 'summary_large_image')
 
@@ -87,33 +102,53 @@ def test_opciones_de_quarto():
 def test_archivos_que_nombra(sitio):
     "Los estilos, el guion, el logotipo y la tarjeta existen, y nbdev los copia donde Quarto los buscará."
     html, web = (cfg := configuracion())['format']['html'], cfg['website']
-    for n in (html['css'], html['include-after-body'], *cfg['filters'], web['favicon'], web['image'], web['navbar']['logo'], *cfg['metadata-files'], '404.qmd', '_quarto.yml', 'colab.svg'):
-        assert (sitio.proc/n).is_file(), n
-        assert (NBS/n).stat().st_size < 500_000, n
+    for n in (
+        html['css'],
+        html['include-after-body'],
+        *cfg['filters'],
+        web['favicon'],
+        web['image'],
+        web['navbar']['logo'],
+        *cfg['metadata-files'],
+        '404.qmd',
+        '_quarto.yml',
+        'colab.svg',
+    ):
+        assert (sitio.proc / n).is_file(), n
+        assert (NBS / n).stat().st_size < 500_000, n
 
 
 def test_tarjeta():
     from PIL import Image
-    assert Image.open(NBS/configuracion()['website']['image']).size == (1200, 630)  # lo que piden Open Graph y Twitter
+
+    assert Image.open(NBS / configuracion()['website']['image']).size == (
+        1200,
+        630,
+    )  # lo que piden Open Graph y Twitter
 
 
 def test_barra_lateral(sitio):
     "Cada cuaderno está una vez, en su grupo, y nbdev no reescribe el archivo."
     contenido = configuracion()['website']['sidebar']['contents']
     archivos, enlaces = de_la_barra(contenido)
-    assert sorted(a for a in archivos if a.endswith('.ipynb')) == sorted(f.relative_to(NBS).as_posix() for f in CUADERNOS)
-    assert [a for a in archivos if not (NBS/a).is_file()] == []
+    assert sorted(a for a in archivos if a.endswith('.ipynb')) == sorted(
+        f.relative_to(NBS).as_posix() for f in CUADERNOS
+    )
+    assert [a for a in archivos if not (NBS / a).is_file()] == []
     fases = next(e for e in contenido if isinstance(e, dict) and 'fases' in e['section'])['contents']
     assert fases == [f.name for f in CUADERNOS if re.match(r'0[0-4]_', f.name)]
     for e in enlaces:
         assert e['href'].startswith(f"https://github.com/{CFG['user']}/{CFG['repo']}/blob/{CFG['branch']}/")
-        assert (RAIZ/e['href'].rpartition('/')[2]).is_file(), e['href']
-    assert (sitio.carpeta/'nbs'/'sidebar.yml').read_text(encoding='utf-8') == (NBS/'sidebar.yml').read_text(encoding='utf-8'), \
-        'settings.ini debe decir custom_sidebar = True'
+        assert (RAIZ / e['href'].rpartition('/')[2]).is_file(), e['href']
+    assert (sitio.carpeta / 'nbs' / 'sidebar.yml').read_text(encoding='utf-8') == (NBS / 'sidebar.yml').read_text(
+        encoding='utf-8'
+    ), 'settings.ini debe decir custom_sidebar = True'
 
 
 def test_nbdev_yml_al_dia(sitio):
-    assert (sitio.carpeta/'nbs'/'nbdev.yml').read_text(encoding='utf-8') == (NBS/'nbdev.yml').read_text(encoding='utf-8')
+    assert (sitio.carpeta / 'nbs' / 'nbdev.yml').read_text(encoding='utf-8') == (NBS / 'nbdev.yml').read_text(
+        encoding='utf-8'
+    )
 
 
 def test_nbdev_no_avisa(sitio):
@@ -124,97 +159,171 @@ def test_nbdev_no_avisa(sitio):
 def test_cabecera(cuaderno):
     "La celda del título tiene solo título y descripción: nbdev la convierte en cabecera y el resto se perdería."
     titulo = next(c for c in celdas(cuaderno) if c['cell_type'] == 'markdown')
-    assert re.fullmatch(r'# [^\n]+\n+> [^\n]+\n*', titulo['texto']), f"celda {titulo['id']}: deje en ella «# Título» y «> descripción», y lo demás en otra"
+    assert re.fullmatch(r'# [^\n]+\n+> [^\n]+\n*', titulo['texto']), (
+        f"celda {titulo['id']}: deje en ella «# Título» y «> descripción», y lo demás en otra"
+    )
 
 
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
 def test_importaciones_aparte(cuaderno):
     "nbdev ejecuta, al hacer el sitio, las celdas con `import` de los cuadernos que exportan: no deben hacer nada más."
     todas = celdas(cuaderno)
-    if not any('export' in directivas(c['texto']) for c in todas): pytest.skip('no exporta nada: nbdev no ejecuta sus celdas')
+    if not any('export' in directivas(c['texto']) for c in todas):
+        pytest.skip('no exporta nada: nbdev no ejecuta sus celdas')
     malas = []
     for c in todas:
-        if c['cell_type'] != 'code' or {'export', 'exports', 'exporti'} & directivas(c['texto']) or re.search(r'^#\|\s*eval:\s*false', c['texto'], re.M): continue
+        if (
+            c['cell_type'] != 'code'
+            or {'export', 'exports', 'exporti'} & directivas(c['texto'])
+            or re.search(r'^#\|\s*eval:\s*false', c['texto'], re.M)
+        ):
+            continue
         nodos = list(ast.walk(ast.parse(c['texto'])))
-        if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in nodos) and any(isinstance(n, (ast.Expr, ast.Assign)) for n in nodos): malas.append(c['id'])
+        if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in nodos) and any(
+            isinstance(n, (ast.Expr, ast.Assign)) for n in nodos
+        ):
+            malas.append(c['id'])
     assert malas == []
 
 
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
 def test_texto_alternativo(cuaderno):
-    faltan = [c['id'] for c in celdas(cuaderno) if 'fig-alt' not in directivas(c['texto'])
-              and any(t.startswith('image/') for o in c.get('outputs', []) for t in o.get('data', {}))]
+    faltan = [
+        c['id']
+        for c in celdas(cuaderno)
+        if 'fig-alt' not in directivas(c['texto'])
+        and any(t.startswith('image/') for o in c.get('outputs', []) for t in o.get('data', {}))
+    ]
     assert faltan == [], 'ponga «#| fig-alt: "lo que se ve"» en esas celdas'
 
 
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
 def test_enlaces_relativos(cuaderno):
-    enlaces = [m for c in celdas(cuaderno) if c['cell_type'] == 'markdown' for m in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'```.*?```', '', c['texto'], flags=re.S))]
-    rotos = [o for o in enlaces if not re.match(r'[a-z][a-z0-9+.-]*:|#', o) and not (cuaderno.parent/o.partition('#')[0]).is_file()]
+    enlaces = [
+        m
+        for c in celdas(cuaderno)
+        if c['cell_type'] == 'markdown'
+        for m in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'```.*?```', '', c['texto'], flags=re.S))
+    ]
+    rotos = [
+        o
+        for o in enlaces
+        if not re.match(r'[a-z][a-z0-9+.-]*:|#', o) and not (cuaderno.parent / o.partition('#')[0]).is_file()
+    ]
     assert rotos == []
 
 
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
 def test_api(sitio, cuaderno):
     "De cada función o clase exportada hay una ficha, con su firma y los comentarios de sus parámetros."
-    publicas = {n.name: n for c in celdas(cuaderno) if 'export' in directivas(c['texto'])
-                for n in ast.parse(c['texto']).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_')}
-    fichas = [''.join(o['data']['text/markdown']) for c in celdas(sitio.proc/cuaderno.relative_to(NBS)) if c['texto'].rstrip().rpartition('\n')[2].startswith('show_doc(')
-              for o in c['outputs'] if 'text/markdown' in o.get('data', {})]
+    publicas = {
+        n.name: n
+        for c in celdas(cuaderno)
+        if 'export' in directivas(c['texto'])
+        for n in ast.parse(c['texto']).body
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_')
+    }
+    fichas = [
+        ''.join(o['data']['text/markdown'])
+        for c in celdas(sitio.proc / cuaderno.relative_to(NBS))
+        if c['texto'].rstrip().rpartition('\n')[2].startswith('show_doc(')
+        for o in c['outputs']
+        if 'text/markdown' in o.get('data', {})
+    ]
     de = {re.search(r'^### (.+)$', f, re.M)[1].rpartition('.')[2]: f for f in fichas}
     assert publicas.keys() <= de.keys()
     # nbdev no encuentra el código de lo que lleva otro decorador además de @patch
-    sencillas = [n for n, x in publicas.items() if all(getattr(d, 'id', '') in ('patch', 'dataclass') for d in x.decorator_list)]
+    sencillas = [
+        n for n, x in publicas.items() if all(getattr(d, 'id', '') in ('patch', 'dataclass') for d in x.decorator_list)
+    ]
     assert [n for n in sencillas if not re.search(r'\[source\]\(https://github\.com/\S+#L\d+\)', de[n])] == []
 
 
 def test_api_en_espanol(sitio):
-    fichas = '\n'.join(''.join(o['data'].get('text/markdown', '')) for c in celdas(sitio.proc/'02_normas.ipynb') for o in c.get('outputs', []) if 'data' in o)
+    fichas = '\n'.join(
+        ''.join(o['data'].get('text/markdown', ''))
+        for c in celdas(sitio.proc / '02_normas.ipynb')
+        for o in c.get('outputs', [])
+        if 'data' in o
+    )
     assert '# norma de cada fila, `(n,)`' in fichas and 'Norma euclídea de cada embedding' in fichas
 
 
 @pytest.mark.skipif(not shutil.which('pandoc'), reason='falta pandoc, que ejecuta el filtro de las fichas de la API')
 def test_filtro_de_la_api():
     md = '[source](https://github.com/a/b/blob/main/x.py#L1){target="_blank"}\n\n```python\ndef f(\n    x:__main__.Sonido, # de [`abrir`](https://a.io/x.html#abrir)\n)\n```\n\nVer [`abrir`](https://a.io/x.html) y [`_cerrar`](https://a.io/x.html#_cerrar).\n'
-    r = subprocess.run(['pandoc', '-L', NBS/configuracion()['filters'][0], '-t', 'html', '--wrap=none'], input=md, capture_output=True, text=True, encoding='utf-8')
+    r = subprocess.run(
+        ['pandoc', '-L', NBS / configuracion()['filters'][0], '-t', 'html', '--wrap=none'],
+        input=md,
+        capture_output=True,
+        text=True,
+        encoding='utf-8',
+    )
     assert r.returncode == 0, r.stderr
     texto = re.sub(r'<[^>]+>', '', r.stdout)
     assert 'código' in texto and 'source' not in texto
     assert 'x:Sonido, # de `abrir`' in texto and 'https' not in texto
-    assert '<a href="https://a.io/x.html"><code>abrir</code></a> y <code>_cerrar</code>.' in r.stdout  # fuera del código, el enlace se queda
+    assert (
+        '<a href="https://a.io/x.html"><code>abrir</code></a> y <code>_cerrar</code>.' in r.stdout
+    )  # fuera del código, el enlace se queda
 
 
 def test_404():
-    _, cabecera, texto = (NBS/'404.qmd').read_text(encoding='utf-8').split('---\n', 2)
+    _, cabecera, texto = (NBS / '404.qmd').read_text(encoding='utf-8').split('---\n', 2)
     cabecera = yaml.safe_load(cabecera)
     assert cabecera['title'] and cabecera['search'] is False
-    for o in re.findall(r'\]\(([^)\s]+)\)', texto): assert o.startswith('https:') or (NBS/o).is_file(), o
+    for o in re.findall(r'\]\(([^)\s]+)\)', texto):
+        assert o.startswith('https:') or (NBS / o).is_file(), o
 
 
 def test_colab():
-    r = subprocess.run([sys.executable, RAIZ/'herramientas'/'colab.py', '--comprobar'], capture_output=True, text=True, encoding='utf-8')
+    r = subprocess.run(
+        [sys.executable, RAIZ / 'herramientas' / 'colab.py', '--comprobar'],
+        capture_output=True,
+        text=True,
+        encoding='utf-8',
+    )
     assert r.returncode == 0, r.stdout
 
 
 def test_ejecutar(tmp_path):
     "De lo que sale al ejecutar un cuaderno se guarda lo que sirve sin núcleo, y de la misma manera cada vez."
     import nbformat
-    sys.path.insert(0, str(RAIZ/'herramientas'))
+
+    sys.path.insert(0, str(RAIZ / 'herramientas'))
     from ejecutar import WIDGET
     from ejecutar import ejecutar as correr
+
     codigo = f'import sys\nprint("hola")\nprint("aviso", file=sys.stderr)\ndisplay({{"{WIDGET}": {{"model_id": "x"}}}}, raw=True)\n1 + 1'
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(codigo)], metadata={'widgets': {}}), tmp_path/'a.ipynb')
-    correr(tmp_path/'a.ipynb')
-    nb = json.loads((tmp_path/'a.ipynb').read_text(encoding='utf-8'))
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(codigo)], metadata={'widgets': {}}),
+        tmp_path / 'a.ipynb',
+    )
+    correr(tmp_path / 'a.ipynb')
+    nb = json.loads((tmp_path / 'a.ipynb').read_text(encoding='utf-8'))
     c = nb['cells'][0]
     assert [o.get('text') or o['data']['text/plain'] for o in c['outputs']] == [['hola\n'], ['2']]
-    assert 'widgets' not in nb['metadata'] and 'execution' not in c['metadata'] and c['execution_count'] is None and ''.join(c['source']) == codigo
+    assert (
+        'widgets' not in nb['metadata']
+        and 'execution' not in c['metadata']
+        and c['execution_count'] is None
+        and ''.join(c['source']) == codigo
+    )
 
 
 def ejecutar(carpeta: Path, *orden: str) -> subprocess.CompletedProcess:
     "Una orden de make con lo que haya en `carpeta` delante, y sin rehacer el entorno."
-    camino = os.pathsep.join([str(carpeta), *(o for o in os.environ['PATH'].split(os.pathsep) if not (Path(o)/'quarto').exists())])
-    return subprocess.run(['make', '-o', '.venv/.listo', *orden], cwd=RAIZ, env={**os.environ, 'PATH': camino}, capture_output=True, text=True, encoding='utf-8')
+    camino = os.pathsep.join(
+        [str(carpeta), *(o for o in os.environ['PATH'].split(os.pathsep) if not (Path(o) / 'quarto').exists())]
+    )
+    return subprocess.run(
+        ['make', '-o', '.venv/.listo', *orden],
+        cwd=RAIZ,
+        env={**os.environ, 'PATH': camino},
+        capture_output=True,
+        text=True,
+        encoding='utf-8',
+    )
 
 
 def guion(archivo: Path, texto: str) -> None:
@@ -227,16 +336,17 @@ def guion(archivo: Path, texto: str) -> None:
 def test_make_sitio(tmp_path):
     "Sin Quarto, o con uno viejo, dice cómo conseguirlo y no hace nada; con él, llama a nbdev_docs."
     assert (r := ejecutar(tmp_path, 'sitio')).returncode and 'Falta Quarto' in r.stderr and 'quarto.org' in r.stderr
-    guion(tmp_path/'quarto', 'echo 1.3.450')
+    guion(tmp_path / 'quarto', 'echo 1.3.450')
     assert (r := ejecutar(tmp_path, 'sitio')).returncode and 'este es el 1.3.450' in r.stderr
-    guion(tmp_path/'quarto', 'echo 1.10.2')
-    for n in ('python', 'nbdev_docs'): guion(tmp_path/n, f'echo "{n} $@" >> {tmp_path}/hecho')
+    guion(tmp_path / 'quarto', 'echo 1.10.2')
+    for n in ('python', 'nbdev_docs'):
+        guion(tmp_path / n, f'echo "{n} $@" >> {tmp_path}/hecho')
     r = ejecutar(tmp_path, 'sitio', f'BIN={tmp_path}')
     assert r.returncode == 0, r.stderr
-    assert (tmp_path/'hecho').read_text().split('\n')[:2] == ['python herramientas/leeme.py', 'nbdev_docs ']
+    assert (tmp_path / 'hecho').read_text().split('\n')[:2] == ['python herramientas/leeme.py', 'nbdev_docs ']
 
 
-@pytest.mark.parametrize('flujo', sorted((RAIZ/'.github'/'workflows').glob('*.yml')), ids=lambda f: f.stem)
+@pytest.mark.parametrize('flujo', sorted((RAIZ / '.github' / 'workflows').glob('*.yml')), ids=lambda f: f.stem)
 def test_flujos(flujo):
     "Con los permisos justos, y con cada acción y cada máquina en su versión exacta."
     y = yaml.safe_load(flujo.read_text(encoding='utf-8'))
@@ -245,59 +355,97 @@ def test_flujos(flujo):
         assert t['timeout-minutes'] <= 60 and t['runs-on'] != 'ubuntu-latest'
         assert set(t.get('permissions', {})) <= {'pages', 'id-token'}, nombre
         for p in t['steps']:
-            if 'uses' in p: assert re.fullmatch(r'[\w.-]+/[\w./-]+@[0-9a-f]{40}', p['uses']), p['uses']
-    assert not re.search(r'uses: \S+\s*$', flujo.read_text(encoding='utf-8'), re.M), 'al lado de cada acción, su versión'
+            if 'uses' in p:
+                assert re.fullmatch(r'[\w.-]+/[\w./-]+@[0-9a-f]{40}', p['uses']), p['uses']
+    assert not re.search(r'uses: \S+\s*$', flujo.read_text(encoding='utf-8'), re.M), (
+        'al lado de cada acción, su versión'
+    )
 
 
 def test_flujos_hacen_lo_que_deben():
-    pasos = {f.stem: [p.get('run') or p['uses'].partition('@')[0] for t in yaml.safe_load(f.read_text(encoding='utf-8'))['jobs'].values() for p in t['steps']]
-             for f in (RAIZ/'.github'/'workflows').glob('*.yml')}
-    matriz = yaml.safe_load((RAIZ/'.github'/'workflows'/'test.yml').read_text(encoding='utf-8'))['jobs']['test']['strategy']['matrix']
-    assert {(f['python'], f['orden']) for f in matriz['include']} == \
-        {('3.11', '.ci/run pruebas'), ('3.13', '.ci/run pruebas'), ('3.11', 'make minimas')}
+    pasos = {
+        f.stem: [
+            p.get('run') or p['uses'].partition('@')[0]
+            for t in yaml.safe_load(f.read_text(encoding='utf-8'))['jobs'].values()
+            for p in t['steps']
+        ]
+        for f in (RAIZ / '.github' / 'workflows').glob('*.yml')
+    }
+    matriz = yaml.safe_load((RAIZ / '.github' / 'workflows' / 'test.yml').read_text(encoding='utf-8'))['jobs']['test'][
+        'strategy'
+    ]['matrix']
+    assert {(f['python'], f['orden']) for f in matriz['include']} == {
+        ('3.11', '.ci/run pruebas'),
+        ('3.13', '.ci/run pruebas'),
+        ('3.11', 'make minimas'),
+    }
     assert {'${{ matrix.orden }}', '.ci/run originales'} <= set(pasos['test'])
-    assert 'make test' in (RAIZ/'.ci'/'run').read_text(encoding='utf-8')
-    assert [p for p in pasos['sitio'] if 'quarto' in p or 'make' in p or 'pages' in p] == \
-        ['quarto-dev/quarto-actions/setup', 'make sitio', 'actions/upload-pages-artifact', 'actions/deploy-pages']
+    assert 'make test' in (RAIZ / '.ci' / 'run').read_text(encoding='utf-8')
+    assert [p for p in pasos['sitio'] if 'quarto' in p or 'make' in p or 'pages' in p] == [
+        'quarto-dev/quarto-actions/setup',
+        'make sitio',
+        'actions/upload-pages-artifact',
+        'actions/deploy-pages',
+    ]
 
 
 def test_cita():
     "Lo que exige el esquema 1.2.0 de Citation File Format, y que dice lo mismo que settings.ini."
-    c = yaml.safe_load((RAIZ/'CITATION.cff').read_text(encoding='utf-8'))
+    c = yaml.safe_load((RAIZ / 'CITATION.cff').read_text(encoding='utf-8'))
     assert c['cff-version'] == '1.2.0' and c['message'] and c['title'] and c['type'] == 'software'
     assert (str(c['version']), c['license']) == (CFG['version'], 'Apache-2.0')
     assert (c['repository-code'], c['url']) == (CFG['git_url'], CFG['doc_host'] + CFG['doc_baseurl'])
     for o in [c, *c['references']]:
         assert o['title'] and o['authors']
-        for a in o['authors']: assert set(a) <= {'family-names', 'given-names', 'name', 'email'} and ('name' in a or {'family-names', 'given-names'} <= set(a))
-    for o in c['references']: assert o['type'] == 'conference-paper' and isinstance(o['year'], int) and (o.get('url') or o.get('doi'))
+        for a in o['authors']:
+            assert set(a) <= {'family-names', 'given-names', 'name', 'email'} and (
+                'name' in a or {'family-names', 'given-names'} <= set(a)
+            )
+    for o in c['references']:
+        assert o['type'] == 'conference-paper' and isinstance(o['year'], int) and (o.get('url') or o.get('doi'))
 
 
 def test_cambios():
-    texto = (RAIZ/'CHANGELOG.md').read_text(encoding='utf-8')
+    texto = (RAIZ / 'CHANGELOG.md').read_text(encoding='utf-8')
     versiones = re.findall(r'^## \[([^\]]+)\](?: - \d{4}-\d\d-\d\d)?$', texto, re.M)
     assert versiones[0] == 'Sin publicar' and len(versiones) == len(re.findall(r'^## ', texto, re.M))
-    assert set(re.findall(r'^### (.+)$', texto, re.M)) <= {'Añadido', 'Cambiado', 'Obsoleto', 'Eliminado', 'Corregido', 'Seguridad'}
-    for v in versiones: assert f'[{v}]: https://' in texto
+    assert set(re.findall(r'^### (.+)$', texto, re.M)) <= {
+        'Añadido',
+        'Cambiado',
+        'Obsoleto',
+        'Eliminado',
+        'Corregido',
+        'Seguridad',
+    }
+    for v in versiones:
+        assert f'[{v}]: https://' in texto
     assert CFG['version'] in texto
 
 
 def test_colaborar():
     "Lo que nombra CONTRIBUTING.md existe: órdenes de make, archivos y nombres de la biblioteca."
-    texto = (RAIZ/'CONTRIBUTING.md').read_text(encoding='utf-8')
-    ordenes = re.findall(r'^([a-z][a-z ]*):', (RAIZ/'Makefile').read_text(encoding='utf-8'), re.M)
+    texto = (RAIZ / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    ordenes = re.findall(r'^([a-z][a-z ]*):', (RAIZ / 'Makefile').read_text(encoding='utf-8'), re.M)
     assert set(re.findall(r'make ([a-z]+)\b', texto)) <= {o for l in ordenes for o in l.split()}
     nombres = set()
-    for f in (RAIZ/'img2audio').rglob('[a-z]*.py'):
+    for f in (RAIZ / 'img2audio').rglob('[a-z]*.py'):
         for n in ast.parse(f.read_text(encoding='utf-8')).body:
-            if isinstance(n, (ast.FunctionDef, ast.ClassDef)): nombres.add(n.name)
-            if isinstance(n, ast.Assign): nombres |= {t.id for o in n.targets for t in ast.walk(o) if isinstance(t, ast.Name)}
-            if isinstance(n, ast.ClassDef): nombres |= {m.name for m in n.body if isinstance(m, ast.FunctionDef)}
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)):
+                nombres.add(n.name)
+            if isinstance(n, ast.Assign):
+                nombres |= {t.id for o in n.targets for t in ast.walk(o) if isinstance(t, ast.Name)}
+            if isinstance(n, ast.ClassDef):
+                nombres |= {m.name for m in n.body if isinstance(m, ast.FunctionDef)}
     ajenos = {'batch_size', 'default_exp', 'test_eq', 'test_close', 'test_fail', 'cargar_'}
     sin_codigo = re.sub(r'```.*?```', '', texto, flags=re.S)
-    nombrados = {p for n in re.findall(r'`([A-Za-z_][\w.]*)(?:\(.*?\))?`', sin_codigo) if '_' in n or n[0].isupper() for p in n.split('.')
-                 if not re.search(r'\.(md|txt|ini|yml|ipynb)$', n)}
+    nombrados = {
+        p
+        for n in re.findall(r'`([A-Za-z_][\w.]*)(?:\(.*?\))?`', sin_codigo)
+        if '_' in n or n[0].isupper()
+        for p in n.split('.')
+        if not re.search(r'\.(md|txt|ini|yml|ipynb)$', n)
+    }
     assert nombrados - ajenos - nombres == set()
     assert {'PERDIDAS', 'cargar_descripciones', 'TuberiaImg2Audio'} <= nombrados  # que la búsqueda encuentra algo
-    for n in re.findall(r'`((?:nbs/)?\w+\.(?:ipynb|yml|md|txt))`', texto): assert any((RAIZ/c/n).is_file() for c in ('', 'nbs', 'nbs/comun', 'nbs/taller', 'nbs/puertas')), n
-
+    for n in re.findall(r'`((?:nbs/)?\w+\.(?:ipynb|yml|md|txt))`', texto):
+        assert any((RAIZ / c / n).is_file() for c in ('', 'nbs', 'nbs/comun', 'nbs/taller', 'nbs/puertas')), n

@@ -19,7 +19,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from transformers import SpeechT5HifiGan
 
-from .sistema import ErrorDeUso, GUIA, PASOS, PLANIFICADOR
+from .sistema import GUIA, PASOS, PLANIFICADOR, ErrorDeUso
 from .sonidos import FRECUENCIA, NIVEL, Sonido
 from .vectores import dispositivo_valido
 from .vocoder import VocoderRuido

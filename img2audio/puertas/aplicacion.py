@@ -7,18 +7,25 @@ __all__ = ['MAX_SUBIDA', 'EMOJIS', 'HISTORIA', 'EntradaImagen', 'crear_mandos', 
            'abrir_pagina', 'principal_app']
 
 # %% ../../nbs/puertas/aplicacion.ipynb #f3d34680
-import base64, contextlib, io, json, os, socket, tempfile, threading
+import base64
+import contextlib
+import io
+import json
+import os
+import socket
+import tempfile
+import threading
 from html import escape
 from pathlib import Path
 
 import anywidget
 import ipywidgets as widgets
 import traitlets
-from PIL import Image, ImageOps
 from fastcore.basics import patch
 from fastcore.script import call_parse, store_true
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
+from PIL import Image, ImageOps
 
 from ..base_de_datos import CONCEPTOS
 from ..comun.imagenes import ImagenInvalida, abrir_imagen, es_emoji

@@ -7,7 +7,15 @@ __all__ = ['LAMINAS', 'DE_AUDIOLDM', 'COLUMNAS', 'CADA', 'Resultado', 'imagenes_
            'ejecutar', 'ejecutar_lote', 'atender']
 
 # %% ../../nbs/puertas/atender.ipynb #imp6046b
-import contextlib, csv, errno, hashlib, os, sys, tempfile, time, unicodedata
+import contextlib
+import csv
+import errno
+import hashlib
+import os
+import sys
+import tempfile
+import time
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +26,12 @@ from fastcore.basics import chunked, groupby
 from fastcore.meta import delegates
 from tqdm.auto import tqdm
 
-from ..comun.tablas import leer_tabla
 from ..comun.difusion import planificador
 from ..comun.imagenes import EXTENSIONES_IMAGEN, MAX_BYTES, abrir_imagen, es_del_sistema
 from ..comun.perfiles import Perfil, huella_perfil
 from ..comun.sistema import ErrorDeUso, de_una_vez, en_claro, recoger_avisos, reutilizar_memoria, sin_sitio
 from ..comun.sonidos import FORMATOS, Sonido, con_su_nombre
+from ..comun.tablas import leer_tabla
 from ..integracion import cargar_tuberia, comprobar_pedido, generar, sonorizar
 from .originales import CHECKPOINTS, sonorizar_audioldm
 from .revisar import escribir_revision

@@ -6,7 +6,8 @@
 __all__ = ['temperatura_de', 'entrenar_traductor_de', 'ejecutar_base', 'principal_base']
 
 # %% ../../nbs/puertas/base.ipynb #6fb235c0
-import shutil, time
+import shutil
+import time
 from pathlib import Path
 
 import torch

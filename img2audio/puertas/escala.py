@@ -8,7 +8,13 @@ __all__ = ['CORTES', 'LEER', 'parte_de', 'ruta_parte', 'extraer_parte', 'guardar
            'extraer_a_escala', 'abrir_extraccion', 'entrenar_en_corriente']
 
 # %% ../../nbs/puertas/escala.ipynb #e3461ebe
-import hashlib, io, json, re, secrets, shutil, tarfile
+import hashlib
+import io
+import json
+import re
+import secrets
+import shutil
+import tarfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,10 +29,10 @@ from fsspec.core import url_to_fs
 from tqdm.auto import tqdm
 
 from ..base_de_datos import base_mini, cargar_audiocaps
-from ..comun.tablas import TablaInvalida, defecto_de_fila, leer_cabecera, leer_filas, leer_tabla
 from ..comun.imagenes import EXTENSIONES_IMAGEN, abrir_imagen, es_del_sistema, partir_nombre
 from ..comun.perfiles import Perfil, huella_perfil
 from ..comun.sistema import ErrorDeUso, Param, al_lado, de_una_vez, errores_en_claro, por_turno, sin_barras
+from ..comun.tablas import TablaInvalida, defecto_de_fila, leer_cabecera, leer_filas, leer_tabla
 from ..comun.vectores import DIMENSION, leer_embeddings
 from ..embeddings import CodificadorCLAP, CodificadorCLIP, extraer_embeddings
 from ..traductor import Traductor, perdida_coseno

@@ -6,10 +6,12 @@
 __all__ = ['principal']
 
 # %% ../../nbs/puertas/orden.ipynb #e14a0004
-import gc, sys
+import gc
+import sys
 
 from fastcore.script import call_parse, store_true
 
+from .. import __version__
 from img2audio.comun.sistema import (
     GUIA,
     PASOS,
@@ -20,7 +22,6 @@ from img2audio.comun.sistema import (
     numero,
     preparar_consola,
 )
-from .. import __version__
 
 # %% ../../nbs/puertas/orden.ipynb #3866ff6e
 class _Corta(Param):

@@ -10,7 +10,15 @@ __all__ = ['CHECKPOINTS', 'DE_LIGHTNING', 'CAMBIOS_AUDIO', 'CAMBIOS', 'CONSTANTE
            'condicion_nula', 'AudioLDMOriginal', 'sonorizar_audioldm', 'a_diffusers', 'guardar_audioldm']
 
 # %% ../../nbs/puertas/originales.ipynb #imp3201a
-import codecs, json, math, os, pickle, re, shutil, subprocess, tempfile
+import codecs
+import json
+import math
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from unittest.mock import patch
 

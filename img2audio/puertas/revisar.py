@@ -19,11 +19,11 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
+from ..comun.difusion import generadores
 from ..comun.perfiles import PIEZAS, Perfil, cargar_perfil, huella_perfil
 from ..comun.sonidos import FRECUENCIA
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from ..integracion import cargar_tuberia
-from ..comun.difusion import generadores
 
 # %% ../../nbs/puertas/revisar.ipynb #rev00007
 BIBLIOTECAS = ("img2audio", "torch", "transformers", "diffusers", "huggingface_hub", "safetensors")

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 import torch
-from PIL import Image
 from fastcore.meta import delegates
+from PIL import Image
 
 from ..comun.imagenes import abrir_imagen
 from ..comun.sistema import ErrorDeUso

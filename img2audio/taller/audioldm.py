@@ -10,7 +10,9 @@ __all__ = ['DIFUSION', 'VECES', 'crear_vae', 'perdida_vae', 'normalizar_latentes
            'entrenar_unet']
 
 # %% ../../nbs/taller/audioldm.ipynb #19634f4f
-import json, math, random
+import json
+import math
+import random
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,19 @@ from ..comun.sistema import carpeta_datos, de_una_vez
 from ..comun.sonidos import SALTO, SUELO, leer_audio, log_mel
 from ..comun.textos import cargar_tokenizer
 from ..comun.vocoder import Criticos, VocoderRuido, distancia_energia, perdidas_vocoder
-from .ejemplos import (EXTRA, Textos, al_azar, cargar_clips, crear_textos, en_bucle, lote_mel,
-    mel_en_bucle, por_clase, recorte, uno_al_azar)
+from img2audio.taller.ejemplos import (
+    EXTRA,
+    Textos,
+    al_azar,
+    cargar_clips,
+    crear_textos,
+    en_bucle,
+    lote_mel,
+    mel_en_bucle,
+    por_clase,
+    recorte,
+    uno_al_azar,
+)
 from .entrenamiento import con_precision, entrenar, guardar_modelo, precision
 from .grabaciones import cargar_esc50, cargar_sonidos
 from .torres import features_clap, vectores_de_sonidos, vectores_de_textos

@@ -11,7 +11,15 @@ __all__ = ['RAPIDO', 'EN_GPU', 'TRAMOS', 'PUNTOS', 'SONORIZAR', 'CRECER', 'FILAS
            'medir_fila', 'como_markdown', 'ejecutar_banco', 'principal_banco']
 
 # %% ../../nbs/taller/banco.ipynb #ba2c0004
-import json, os, platform, random, shutil, subprocess, sys, tempfile, time
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,23 +27,30 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from datasets import Dataset
 from fastcore.script import call_parse, store_true
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..base_de_datos import base_mini, cargar_audiocaps
 from ..comun.difusion import cargar_vocoder, generadores
 from ..comun.imagenes import abrir_imagen, cargar_dibujos, escena
 from ..comun.perfiles import cargar_perfil
-from ..comun.sistema import (PASOS, ErrorDeUso, Param, carpeta_datos, de_una_vez,
-    errores_en_claro, reutilizar_memoria)
+from img2audio.comun.sistema import (
+    PASOS,
+    ErrorDeUso,
+    Param,
+    carpeta_datos,
+    de_una_vez,
+    errores_en_claro,
+    reutilizar_memoria,
+)
 from ..comun.vectores import DIMENSION, guardar_txt, leer_txt, matriz
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from ..integracion import TuberiaImg2Audio, cargar_tuberia
 from .examenes import condiciones
-from .medidas import intervalo
 from .imitacion import crear_aleatorio
+from .medidas import intervalo
 from .oido import hay_oido, oir, puntuar
 from ..traductor import Traductor, entrenar_traductor, perdida_coseno
 

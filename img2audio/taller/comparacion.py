@@ -10,7 +10,10 @@ __all__ = ['PARTES', 'APARTADAS', 'DATOS', 'METRICAS', 'ALFAS', 'frases_apartada
            'entrenar_generativo', 'proponer', 'lado_a_lado', 'oir_condiciones']
 
 # %% ../../nbs/taller/comparacion.ipynb #imp39a58
-import copy, itertools, math, random
+import copy
+import itertools
+import math
+import random
 from dataclasses import dataclass
 from typing import Callable
 
@@ -18,15 +21,22 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
 from datasets import Dataset
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from PIL import Image, ImageOps
 from torch import nn
 from tqdm.auto import tqdm
 
-from img2audio.base_de_datos import (CLASES, SUJETOS, base_mini, cargar_audiocaps, cargar_conceptual, cargar_wit,
-    conceptos_de)
+from img2audio.base_de_datos import (
+    CLASES,
+    SUJETOS,
+    base_mini,
+    cargar_audiocaps,
+    cargar_conceptual,
+    cargar_wit,
+    conceptos_de,
+)
 from ..comun.imagenes import ImagenInvalida, abrir_imagen, cargar_dibujos, escena
 from ..comun.perfiles import Perfil
 from ..comun.sistema import ErrorDeUso, carpeta_datos

@@ -9,7 +9,8 @@ __all__ = ['EXTRA', 'LADO', 'PLANTILLAS', 'en_bucle', 'mel_en_bucle', 'latido', 
            'imagenes_de_prueba']
 
 # %% ../../nbs/taller/ejemplos.ipynb #a7346032
-import math, random
+import math
+import random
 
 import numpy as np
 import torch

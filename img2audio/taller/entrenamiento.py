@@ -6,7 +6,10 @@
 __all__ = ['precision', 'con_precision', 'guardar_estado', 'entrenar', 'guardar_modelo', 'leer_curva']
 
 # %% ../../nbs/taller/entrenamiento.ipynb #c5f77995
-import contextlib, json, math, time
+import contextlib
+import json
+import math
+import time
 from functools import wraps
 from pathlib import Path
 

@@ -6,15 +6,26 @@
 __all__ = ['CANALES', 'ANTES', 'CLIP_PIXELES', 'CLIP_TOKENIZER', 'CLAP_SONIDO', 'CLAP_TOKENIZER', 'INDICE', 'crear_aleatorio']
 
 # %% ../../nbs/taller/imitacion.ipynb #impf502e
-import json, shutil
+import json
+import shutil
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import (CLIPConfig, CLIPModel, CLIPTokenizer, ClapConfig, ClapFeatureExtractor, ClapModel,
-    ClapTextModelWithProjection, RobertaTokenizer, SpeechT5HifiGan, SpeechT5HifiGanConfig)
+from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    ClapTextModelWithProjection,
+    CLIPConfig,
+    CLIPModel,
+    CLIPTokenizer,
+    RobertaTokenizer,
+    SpeechT5HifiGan,
+    SpeechT5HifiGanConfig,
+)
 
 from ..base_de_datos import base_mini
 from ..comun.perfiles import PIEZAS, Perfil

@@ -17,16 +17,34 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
-from transformers import (CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, ClapConfig,
-    ClapFeatureExtractor, ClapModel, RobertaTokenizer)
+from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTokenizer,
+    RobertaTokenizer,
+)
 
 from ..base_de_datos import CLASES, SUJETOS, base_mini
 from ..comun.difusion import elegir_dispositivo
 from ..comun.sistema import ErrorDeUso
 from ..comun.sonidos import FRECUENCIA
 from ..comun.textos import cargar_tokenizer, normalizador_mini
-from .ejemplos import (EXTRA, LADO, Album, Textos, al_azar, cargar_clips, corpus,
-    crear_textos, lote_imagenes, nombrar)
+from img2audio.taller.ejemplos import (
+    EXTRA,
+    LADO,
+    Album,
+    Textos,
+    al_azar,
+    cargar_clips,
+    corpus,
+    crear_textos,
+    lote_imagenes,
+    nombrar,
+)
 from .entrenamiento import entrenar, guardar_modelo, precision
 
 # %% ../../nbs/taller/torres.ipynb #54b861a9

@@ -1,7 +1,8 @@
 """Muchas veces seguidas, y muchos a la vez: ni se hincha, ni se mezcla. Con `IMG2AUDIO_LARGO=1`, quinientas sonorizaciones y cinco minutos de ocho usuarios.
 
-    IMG2AUDIO_LARGO=1 python -m pytest tests/robustez/test_resistencia.py -s
+IMG2AUDIO_LARGO=1 python -m pytest tests/robustez/test_resistencia.py -s
 """
+
 import json
 import os
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 LARGO = os.environ.get('IMG2AUDIO_LARGO') == '1'
 VECES, CALIENTE = (500, 50) if LARGO else (30, 10)  # sonorizaciones; a partir de cuál no debe crecer
 SEGUNDOS, USUARIOS = (300, 8) if LARGO else (10, 8)
-if not Path('/proc/self/status').exists(): pytest.skip('sin /proc no se sabe lo que ocupa un proceso', allow_module_level=True)
+if not Path('/proc/self/status').exists():
+    pytest.skip('sin /proc no se sabe lo que ocupa un proceso', allow_module_level=True)
 
 PROGRAMA = '''
 import ctypes, gc, json, os, sys, threading, time
@@ -87,17 +89,26 @@ print(json.dumps(dict(seguidas=seguidas, a_la_vez=a_la_vez)))
 def hecho(tmp_path_factory) -> dict:
     "Lo que mide un proceso nuevo. Con dos montones de memoria, y no uno por hilo: lo que ocupa baila un 1 % de una ronda a otra, y no un 5 %."
     d = tmp_path_factory.mktemp('resistencia')
-    (d/'programa.py').write_text(PROGRAMA, encoding='utf-8')
-    r = subprocess.run([sys.executable, 'programa.py', *map(str, (VECES, CALIENTE, SEGUNDOS, USUARIOS))], cwd=d, env={**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'MALLOC_ARENA_MAX': '2'},
-                       capture_output=True, text=True, encoding='utf-8', timeout=7200 if LARGO else 1200)
+    (d / 'programa.py').write_text(PROGRAMA, encoding='utf-8')
+    r = subprocess.run(
+        [sys.executable, 'programa.py', *map(str, (VECES, CALIENTE, SEGUNDOS, USUARIOS))],
+        cwd=d,
+        env={**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THREADS': '1', 'MALLOC_ARENA_MAX': '2'},
+        capture_output=True,
+        text=True,
+        encoding='utf-8',
+        timeout=7200 if LARGO else 1200,
+    )
     assert r.returncode == 0, r.stderr[-3000:]
     return json.loads(r.stdout.splitlines()[-1])
 
 
 def no_crece(antes: dict, despues: dict) -> None:
     "La memoria, dentro del 5 %; descriptores e hilos, ni uno más."
-    print(f"\nmemoria: {antes['memoria']/2**20:.0f} MiB y {despues['memoria']/2**20:.0f} MiB ({despues['memoria']/antes['memoria'] - 1:+.1%}); descriptores: {antes['descriptores']} y {despues['descriptores']}; hilos: {antes['hilos']} y {despues['hilos']}")
-    assert despues['memoria'] <= 1.05*antes['memoria']
+    print(
+        f"\nmemoria: {antes['memoria'] / 2**20:.0f} MiB y {despues['memoria'] / 2**20:.0f} MiB ({despues['memoria'] / antes['memoria'] - 1:+.1%}); descriptores: {antes['descriptores']} y {despues['descriptores']}; hilos: {antes['hilos']} y {despues['hilos']}"
+    )
+    assert despues['memoria'] <= 1.05 * antes['memoria']
     assert despues['descriptores'] <= antes['descriptores'] and despues['hilos'] <= antes['hilos']
 
 
@@ -113,7 +124,7 @@ def test_ocho_usuarios(hecho, apuntar):
     "Ocho aplicaciones abiertas a la vez en un proceso: hacen cola, y cada una recibe su sonido, muestra a muestra."
     m = hecho['a_la_vez']
     assert not m['fallos'], m['fallos'][:5]
-    assert min(m['cuenta']) >= 6 and max(m['cuenta']) <= 3*min(m['cuenta']), f"la cola no es justa: {m['cuenta']}"
+    assert min(m['cuenta']) >= 6 and max(m['cuenta']) <= 3 * min(m['cuenta']), f"la cola no es justa: {m['cuenta']}"
     no_crece(m['antes'], m['despues'])
     print(f"sonidos de cada usuario: {m['cuenta']}")
     apuntar(sum(m['cuenta']))
