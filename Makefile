@@ -46,7 +46,8 @@ demo: $(LISTO) ## sonoriza una imagen: make demo IMAGEN=foto.jpg
 test: $(LISTO) ## prueba los cuadernos, los módulos, el README y lo demás
 	$(PRUEBAS) $(BIN)/nbdev_test --n_workers 2 --do_print --timing
 	$(PRUEBAS) $(BIN)/python herramientas/comprobar_export.py
-	$(BIN)/ruff check -q img2audio tests herramientas
+	$(BIN)/ruff check -q
+	$(BIN)/ruff format --check -q tests herramientas
 	$(PRUEBAS) $(BIN)/python herramientas/leeme.py --comprobar
 	$(PRUEBAS) $(BIN)/python -m pytest tests/ -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -1,7 +1,8 @@
 "Empaquetado de img2audio: todo lo que hay que decir está en `settings.ini`."
+import shlex
 from configparser import ConfigParser
 from pathlib import Path
-import shlex
+
 import setuptools
 
 aqui = Path(__file__).resolve().parent
@@ -9,12 +10,16 @@ lector = ConfigParser(delimiters=['='])
 lector.read(aqui/'settings.ini', encoding='utf-8')
 cfg = lector['DEFAULT']
 
-esperadas = 'lib_name user branch description keywords author author_email license status audience language min_python version git_url'.split()
+esperadas = (
+    'lib_name user branch description keywords author author_email license status audience language min_python version '
+    'git_url').split()
 faltan = [o for o in esperadas if o not in cfg]
 if faltan: raise SystemExit(f"A settings.ini le falta: {', '.join(faltan)}")
 
 licencias = {'apache2': 'Apache-2.0'}
-estados = {'1': 'Planning', '2': 'Pre-Alpha', '3': 'Alpha', '4': 'Beta', '5': 'Production/Stable', '6': 'Mature', '7': 'Inactive'}
+estados = {'1': 'Planning', '2': 'Pre-Alpha', '3': 'Alpha', '4': 'Beta', '5': 'Production/Stable', '6': 'Mature',
+           '7': 'Inactive'}
+extras = ('app', 'dev', 'escala', 'imagenes', 'oido')
 menor = int(cfg['min_python'].split('.')[1])
 leeme = aqui/'README.md'
 
@@ -37,7 +42,7 @@ setuptools.setup(
     package_data={cfg['lib_name']: ['gramatica.json', 'pesos/**', 'dibujos/**', 'fotos/**']},
     include_package_data=False,
     install_requires=shlex.split(cfg.get('requirements', '')),
-    extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in ('app', 'dev', 'escala', 'imagenes', 'oido')},
+    extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in extras},
     python_requires=f">={cfg['min_python']}",
     long_description=leeme.read_text(encoding='utf-8') if leeme.exists() else cfg['description'],
     long_description_content_type='text/markdown',

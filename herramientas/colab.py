@@ -1,4 +1,6 @@
-"Pone en cada cuaderno el distintivo «Abrir en Colab» y las celdas que allí hacen falta, o comprueba que están (`--comprobar`)."
+"""Pone en cada cuaderno el distintivo «Abrir en Colab» y las celdas que allí hacen falta.
+
+Con `--comprobar`, solo mira si están."""
 
 import argparse
 import configparser
@@ -9,7 +11,10 @@ import sys
 from pathlib import Path
 
 RAIZ = Path(__file__).resolve().parents[1]
-DISTINTIVO = '[![Abrir en Colab]({sube}colab.svg)](https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/{nombre})'
+DISTINTIVO = (
+    '[![Abrir en Colab]({sube}colab.svg)]'
+    '(https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/{nombre})'
+)
 # Se clona, y no solo se instala: los cuadernos usan archivos que están junto a ellos.
 INSTALAR = """\
 #| hide
@@ -22,7 +27,8 @@ if "google.colab" in str(get_ipython()):
     import sys
     from importlib.metadata import version
     viejas = [m for m in ("numpy", "pandas", "torch") if m in sys.modules and sys.modules[m].__version__ != version(m)]
-    if viejas: print("Reinicie la sesión (Entorno de ejecución) y siga: Colab tenía abierta otra versión de", *viejas)"""
+    if viejas: print("Reinicie la sesión (Entorno de ejecución) y siga: Colab tenía abierta otra versión de", *viejas)\
+"""
 CON_GPU = """\
 #| hide
 #| eval: false

@@ -25,7 +25,9 @@ def modulos(
 def exportar(
     destino: Path,  # carpeta vacía
 ) -> Path:  # el paquete exportado en ella
-    "Exporta los cuadernos en una copia; de lo ya exportado solo pasa `__init__.py`, que nbdev no crea sino que actualiza."
+    """Exporta los cuadernos en una copia.
+
+    De lo ya exportado solo pasa `__init__.py`, que nbdev no crea sino que actualiza."""
     for n in ('settings.ini', 'pyproject.toml'):
         shutil.copy(RAIZ / n, destino / n)
     for f in sorted((RAIZ / 'nbs').rglob('*.ipynb')):

@@ -20,6 +20,7 @@ import math
 import re
 import shutil
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -95,7 +96,7 @@ def en_curva(
     curva = []
     for i in range(len(puntos) if cerrada else ultimo):
         cuatro = [p(i + k) for k in (-1, 0, 1, 2)]
-        curva += [tuple(en(j / n, *eje) for eje in zip(*cuatro)) for j in range(n)]
+        curva += [tuple(en(j / n, *eje) for eje in zip(*cuatro, strict=True)) for j in range(n)]
     return curva if cerrada else [*curva, puntos[-1]]
 
 
@@ -134,7 +135,7 @@ def de_svg(
         if not borde:
             continue
         r = float(e.get('stroke-width')) * GRANDE / 248
-        for a, b in zip(puntos, puntos[1:]):
+        for a, b in pairwise(puntos):
             d.line([a, b], fill=borde, width=max(1, round(2 * r)))
         for x, y in puntos:
             d.ellipse([x - r, y - r, x + r, y + r], fill=borde)

@@ -1,4 +1,5 @@
-"Ejecuta cuadernos y guarda sus salidas, sin lo que fuera de aquí no sirve: avisos de stderr, *widgets*, horas y números de celda."
+"""Ejecuta cuadernos y guarda sus salidas, sin lo que fuera de aquí no sirve:
+avisos de stderr, *widgets*, horas y números de celda."""
 
 import argparse
 import json
@@ -16,7 +17,8 @@ WIDGET = 'application/vnd.jupyter.widget-view+json'
 def limpiar(
     nb: nbformat.NotebookNode,  # recién ejecutado; se cambia
 ) -> nbformat.NotebookNode:
-    "Quita las salidas que piden un núcleo en marcha, lo que se escribió en stderr, las horas y los números de cada celda."
+    """Quita las salidas que piden un núcleo en marcha, lo que se escribió en stderr,
+    las horas y los números de cada celda."""
     nb.metadata.pop('widgets', None)
     for c in nb.cells:
         if c.cell_type != 'code':

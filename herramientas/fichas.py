@@ -1,4 +1,6 @@
-"Escribe las fichas (README.md) de los pesos de `mini` y los créditos de sus datos. Necesita los datos (IMG2AUDIO_DATOS)."
+"""Escribe las fichas (README.md) de los pesos de `mini` y los créditos de sus datos.
+
+Necesita los datos (IMG2AUDIO_DATOS)."""
 
 import pandas as pd
 from safetensors import safe_open
@@ -13,10 +15,14 @@ from img2audio.taller.grabaciones import LIBRES
 SONIDOS = "ESC-10, folds 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
 TODOS = "las cincuenta clases de ESC-50, folds 1 a 3, menos las grabaciones CC BY-NC, y grabaciones de otras fuentes"
 IMAGENES = (
-    "los dibujos del paquete, fotografías de los conceptos (Caltech-101, Imagenette, GalliformeSpectra, Multi-class Weather Dataset y otras) y CIFAR-100 "
+    "los dibujos del paquete, fotografías de los conceptos (Caltech-101, Imagenette, GalliformeSpectra, "
+    "Multi-class Weather Dataset y otras) y CIFAR-100 "
     "(A. Krizhevsky, 2009; sin licencia declarada)"
 )
-TEXTOS = "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), las que nombran un concepto"
+TEXTOS = (
+    "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), "
+    "las que nombran un concepto"
+)
 FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "clip": (
         "CLIP mini",
@@ -63,23 +69,58 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 }
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
-    "clip": "`python -m img2audio.taller.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
-    "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la pérdida, `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados, y `clip --pasos 500 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
-    "clap": "`python -m img2audio.taller.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, `cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
-    "audioldm/unet": "`python -m img2audio.taller.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido "
-    "hasta 2, `unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, `unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y los relojes a compás, `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo en los lotes enteros, y `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado y con la motosierra repasada el triple",
-    "audioldm/vae": "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, `juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, que lo mueve entero",
-    "audioldm/vocoder": "`python -m img2audio.taller.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700` y, ya con el retoque, `juntos --pasos 1600 --semilla 1`",
+    "clip": "`python -m img2audio.taller.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos "
+    "anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
+    "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la "
+    "pérdida, `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados, "
+    "y `clip --pasos 500 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
+    "clap": (
+        "`python -m img2audio.taller.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, "
+        "`cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL "
+        "--solo texto`, con la gramática ampliada"
+    ),
+    "audioldm/unet": "`python -m img2audio.taller.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; "
+    "después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido hasta 2, "
+    "`unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, "
+    "`unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres "
+    "lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y "
+    "los relojes a compás, `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo "
+    "en los lotes enteros, y `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado "
+    "y con la motosierra repasada el triple",
+    "audioldm/vae": (
+        "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, "
+        "`juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, "
+        "que lo mueve entero"
+    ),
+    "audioldm/vocoder": (
+        "`python -m img2audio.taller.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700` y, "
+        "ya con el retoque, `juntos --pasos 1600 --semilla 1`"
+    ),
 }
 NOTAS = {
-    "audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un discriminador desde el paso 300; su pérdida se quedó en 1 "
-    "(dejó de aprender), así que lo que cuenta es la L1. La orden de hoy prescinde de él.\n",
-    "audioldm/vocoder": "- **Aviso:** los primeros 3500 pasos se dieron con un guion de prueba, antes de que existiera la orden: la misma red y la misma distancia de energía, con las grabaciones sin cerrar en bucle.\n",
-    "audioldm/unet": "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, la quinta, con uno de 2200 que al llegar a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400; esta, en una CPU sin AVX512.\n",
-    "traductor": "- **Aviso:** los textos de otras cosas (`de_otros`) y el umbral se añadieron después, sin volver a entrenar.\n",
-    "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y fotografías de prueba: sus aciertos son algo optimistas. "
-    "La tercera se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400. La cuarta empezó sin tapar parches, con un plan de 4000 pasos; desde el 600 los tapa, con un plan de 6000, y desde el 2400, de 5000; "
-    "desde el 2600 ve menos fotografías y más dibujos.\n",
+    "audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un "
+    "discriminador desde el paso 300; su pérdida se quedó en 1 (dejó de aprender), así que lo que cuenta "
+    "es la L1. La orden de hoy prescinde de él.\n",
+    "audioldm/vocoder": (
+        "- **Aviso:** los primeros 3500 pasos se dieron con un guion de prueba, antes de que existiera la orden: "
+        "la misma red y la misma distancia de energía, con las grabaciones sin cerrar en bucle.\n"
+    ),
+    "audioldm/unet": (
+        "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; "
+        "la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, la quinta, con uno de 2200 que al llegar "
+        "a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400; esta, "
+        "en una CPU sin AVX512.\n"
+    ),
+    "traductor": (
+        "- **Aviso:** los textos de otras cosas (`de_otros`) y el umbral se añadieron después, sin volver a entrenar. "
+        "También el índice (`descripciones.safetensors`): cien frases del proyecto, y centros de racimos de la gramática "
+        "y de AudioCaps.\n"
+    ),
+    "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y "
+    "fotografías de prueba: sus aciertos son algo optimistas. "
+    "La tercera se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400. "
+    "La cuarta empezó sin tapar parches, con un plan de 4000 pasos; desde el 600 los tapa, con un plan de 6000, "
+    "y desde el 2400, de 5000; desde el 2600 ve menos fotografías y más dibujos.\n",
 }
 
 
@@ -90,13 +131,14 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     for f in sitio.glob("*.safetensors"):
         with safe_open(f, "pt") as s:
             parametros += sum(s.get_tensor(k).numel() for k in s.keys())
-    minutos = (
-        f"{curva.segundos.sum() / 60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), a la vez que otros trabajos"
-        if "segundos" in curva
-        else "menos de cinco minutos en una CPU de dos núcleos"
-    )
+    minutos = "menos de cinco minutos en una CPU de dos núcleos"
+    if "segundos" in curva:
+        minutos = f"{curva.segundos.sum() / 60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), "
+        minutos += "a la vez que otros trabajos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))
-    una = f"`python -m img2audio.taller.miniatura {orden}{f' --pasos {int(curva.paso.iloc[-1])}' if orden != 'traductor' else ''}`, semilla 0"
+    pasos = f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""
+    una = f"`python -m img2audio.taller.miniatura {orden}{pasos}`, semilla 0"
+    raiz = "../" * (carpeta.count("/") + 1)
     return f"""---
 license: other
 language: [es, en]
@@ -104,14 +146,18 @@ library_name: {"transformers" if clase.startswith(("C", "S")) else "diffusers"}
 ---
 # {titulo}
 
-{que} Clase `{clase}`, {parametros / 1e6:.2f} M de parámetros, en fp16. Es parte del perfil `mini` de img2audio, hecho para aprender, no para producir.
+{que} Clase `{clase}`, {parametros / 1e6:.2f} M de parámetros, en fp16. \
+Es parte del perfil `mini` de img2audio, hecho para aprender, no para producir.
 
-- **Datos:** {datos}. Los autores y las licencias de cada grabación y de las fotografías, en [CREDITOS.md]({'../' * (carpeta.count('/') + 1)}CREDITOS.md).
-- **Términos:** alguna grabación lleva CC Sampling+ y parte de las fotografías procede de ImageNet (investigación y docencia): úsese con esos fines.
+- **Datos:** {datos}. \
+Los autores y las licencias de cada grabación y de las fotografías, en [CREDITOS.md]({raiz}CREDITOS.md).
+- **Términos:** alguna grabación lleva CC Sampling+ y parte de las fotografías procede de ImageNet \
+(investigación y docencia): úsese con esos fines.
 - **Orden:** {TANDAS.get(carpeta) or una}.
 - **Duración:** {minutos}.
 {NOTAS.get(carpeta, "")}- **Última fila de su curva** (`curva.jsonl`): {final}.
-- **Cómo suena:** las medidas del perfil entero, con su dispersión, están en `nbs/05_evaluacion.ipynb` y en [cifras.json]({'../' * (carpeta.count('/') + 1)}cifras.json).
+- **Cómo suena:** las medidas del perfil entero, con su dispersión, están en `nbs/05_evaluacion.ipynb` \
+y en [cifras.json]({raiz}cifras.json).
 """
 
 
@@ -136,7 +182,7 @@ def creditos() -> str:
     ]
     lineas += [
         f"| [{a}]({f}) | {c} | {x} | {l} |"
-        for a, c, f, x, l in zip(esc.archivo, esc.clase, esc.fuente, esc.autor, esc.licencia)
+        for a, c, f, x, l in zip(esc.archivo, esc.clase, esc.fuente, esc.autor, esc.licencia, strict=True)
     ]
     otras = pd.read_csv(datos / "sonidos" / "sonidos.csv")
     otras = otras.groupby(["clase", "fuente", "licencia"]).size().reset_index(name="clips")

@@ -1,4 +1,5 @@
-"Dibuja `nbs/tarjeta.png`, la imagen que se ve al compartir un enlace del sitio: un gallo y su sonido, hechos con el perfil mini."
+"""Dibuja `nbs/tarjeta.png`, la imagen que se ve al compartir un enlace del sitio:
+un gallo y su sonido, hechos con el perfil mini."""
 
 from pathlib import Path
 

@@ -81,7 +81,7 @@ def cargar_wit(
     def con_pie(f): return f["language"] == idioma and any(f[p].strip() for p in pies)
     columnas = ["language", "image_url", *pies]
     t = leer_tabla(archivo or descargar(WIT, None), columnas, "\t", filtro=con_pie, maximo=maximo, estricto=False)
-    captions = [a.strip() or b.strip() for a, b in zip(t[pies[0]], t[pies[1]])]
+    captions = [a.strip() or b.strip() for a, b in zip(t[pies[0]], t[pies[1]], strict=True)]
     return Dataset.from_dict(dict(id=[f"wit-{idioma}-{i}" for i in range(len(t))], caption=captions,
                                   url=t.image_url.tolist()))
 

@@ -53,7 +53,7 @@ class Codificador:
         "Embeddings de unos textos. Lanza `TypeError` o `ValueError` si no es una lista de textos."
         textos = textos_validos(textos)
         distintos = sorted(set(textos))
-        tokens = dict(zip(distintos, tokenizar(distintos, self.tokenizer)))
+        tokens = dict(zip(distintos, tokenizar(distintos, self.tokenizer), strict=True))
         orden = sorted(distintos, key=lambda t: len(tokens[t]))
         salida = [torch.zeros(0, DIMENSION)]
         for lote in en_lotes(orden, batch_size, "textos", progreso):

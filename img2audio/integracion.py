@@ -204,7 +204,7 @@ def condicion_imagenes(self: TuberiaImg2Audio,
 ) -> torch.Tensor:              # `(1, 512)`, norma 1
     "La media de las condiciones de varias imágenes, con sus pesos, devuelta a la esfera."
     w = pesos_validos(pesos, len(imagenes)).tolist()
-    return F.normalize(sum(p*self.condicion_imagen(x) for p, x in zip(w, imagenes)), dim=1)
+    return F.normalize(sum(p*self.condicion_imagen(x) for p, x in zip(w, imagenes, strict=True)), dim=1)
 
 # %% ../nbs/04_integracion.ipynb #c0e1a019
 @patch

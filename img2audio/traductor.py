@@ -98,6 +98,27 @@ def ensuciar(
     if not norma: return x
     return x + norma*torch.rand(len(x), 1, generator=azar)*F.normalize(torch.randn(x.shape, generator=azar), dim=1)
 
+# %% ../nbs/03_traductor.ipynb #adff92f4
+def _comprobar_pedido(perdida: str | Callable, ema: float, enteros: dict) -> Callable:
+    "La función de la pérdida. Lanza `ErrorDeUso` si no se conoce, o si un número no vale."
+    f = perdida if callable(perdida) else PERDIDAS.get(perdida)
+    if f is None: raise ErrorDeUso(f"Pérdida «{perdida}» desconocida; las hay: {', '.join(PERDIDAS)}.")
+    if not 0 <= ema < 1:
+        raise ErrorDeUso(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
+    for que, valor in enteros.items():
+        if valor < 1: raise ErrorDeUso(f"{que} debe ser al menos 1, y es {valor}.")
+    return f
+
+def _un_paso(red, f: Callable, x: torch.Tensor, y: torch.Tensor, opt, plan, media) -> float:
+    "Un paso cuesta abajo con un lote, y su pérdida."
+    perdida = f(red(x), y)
+    opt.zero_grad()
+    perdida.backward()
+    opt.step()
+    plan.step()
+    if media is not None: media.update_parameters(red)
+    return perdida.item()
+
 # %% ../nbs/03_traductor.ipynb #adff92f6
 def entrenar_traductor(
     clip: torch.Tensor,                  # embeddings de CLIP, `(n, 512)`
@@ -117,14 +138,9 @@ def entrenar_traductor(
     paciencia: int | None = None,        # épocas sin mejorar antes de parar
 ) -> tuple[Traductor, list[tuple]]:      # el de la mejor época, e `[(época, pérdida, coseno de validación)]`
     "Entrena con AdamW. Lanza `ErrorDeUso` si algo no vale, y `FloatingPointError` si ninguna época da números."
-    f = perdida if callable(perdida) else PERDIDAS.get(perdida)
-    if f is None: raise ErrorDeUso(f"Pérdida «{perdida}» desconocida; las hay: {', '.join(PERDIDAS)}.")
+    f = _comprobar_pedido(perdida, ema, dict(epocas=epocas, batch_size=batch_size, oculta=oculta))
     comprobar_vectores(clip, clap, parejas=True, minimo=10)
     if validacion is not None: comprobar_vectores(*validacion, d=clip.shape[1], parejas=True)
-    if not 0 <= ema < 1:
-        raise ErrorDeUso(f"La inercia de la media móvil debe estar entre 0 y 1 (sin llegar), y se pidió {ema}.")
-    for que, valor in dict(epocas=epocas, batch_size=batch_size, oculta=oculta).items():
-        if valor < 1: raise ErrorDeUso(f"{que} debe ser al menos 1, y es {valor}.")
     azar = torch.Generator().manual_seed(semilla)
     torch.manual_seed(semilla)
     if validacion is None:
@@ -133,8 +149,8 @@ def entrenar_traductor(
         clip, clap = clip[orden[nv:]], clap[orden[nv:]]
     clip, clap, x_val, y_val = (torch.as_tensor(v).float() for v in (clip, clap, *validacion))  # la red es de float32
     red = Traductor(oculta, clip.shape[1], normalizar)
-    escala = 1. if normalizar else clip.norm(dim=1).mean()
-    if normalizar:
+    if not normalizar: ruido = ruido*clip.norm(dim=1).mean()
+    else:
         clip = F.normalize(clip, dim=1)
         red.centro.copy_(clip.mean(0))
     media = AveragedModel(red, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
@@ -143,15 +159,8 @@ def entrenar_traductor(
     plan = torch.optim.lr_scheduler.OneCycleLR(opt, lr, total_steps=epocas*math.ceil(len(clip)/batch_size))
     mejor, cual, pesos, historia = -math.inf, 0, None, []
     for epoca in tqdm(range(epocas), desc=f"Traductor {perdida} {oculta}", disable=not progreso):
-        perdidas = []
-        for lote in torch.randperm(len(clip), generator=azar).split(batch_size):
-            l = f(red(ensuciar(clip[lote], ruido*escala, azar)), clap[lote])
-            opt.zero_grad()
-            l.backward()
-            opt.step()
-            plan.step()
-            perdidas.append(l.item())
-            if ema: media.update_parameters(red)
+        lotes = torch.randperm(len(clip), generator=azar).split(batch_size)
+        perdidas = [_un_paso(red, f, ensuciar(clip[l], ruido, azar), clap[l], opt, plan, media) for l in lotes]
         with torch.no_grad(): coseno = F.cosine_similarity(vista(x_val), y_val).mean().item()
         historia.append((epoca, sum(perdidas)/len(perdidas), coseno))
         if coseno > mejor:

@@ -86,7 +86,9 @@ class Sitio:
 
 @pytest.fixture(scope='session')
 def sitio(tmp_path_factory) -> Sitio:
-    "El sitio, preparado por nbdev en una copia: sin Quarto, sin red y sin tocar el repositorio. Si hay varios procesos de pytest, lo prepara uno."
+    """El sitio, preparado por nbdev en una copia: sin Quarto, sin red y sin tocar el repositorio.
+
+    Si hay varios procesos de pytest, lo prepara uno."""
     de_todos = tmp_path_factory.getbasetemp()
     if 'PYTEST_XDIST_WORKER' in os.environ:
         de_todos = de_todos.parent

@@ -1,4 +1,5 @@
-"La aplicación en un navegador de verdad: su cuaderno en JupyterLab, y la página que abre `img2audio_app` con Voilà. Sin red."
+"""La aplicación en un navegador de verdad, sin red: su cuaderno en JupyterLab, y la página de Voilà que abre
+`img2audio_app`."""
 
 import base64
 import contextlib
@@ -22,11 +23,14 @@ DIBUJO = RAIZ / 'img2audio' / 'dibujos' / 'fluent' / 'rooster' / 'gallina.png'
 PACIENCIA = 240_000  # milisegundos: en una máquina cargada, abrir JupyterLab e importar los modelos lleva su tiempo
 # Suelta en la zona de la imagen los archivos dados, como haría el ratón.
 SOLTAR = """([zona, archivos]) => {
-  const dt = new DataTransfer();
-  for (const [nombre, b64] of archivos) dt.items.add(new File([Uint8Array.from(atob(b64), c => c.charCodeAt(0))], nombre, {type: 'image/png'}));
+  const dt = new DataTransfer(), octetos = b64 => Uint8Array.from(atob(b64), c => c.charCodeAt(0));
+  for (const [nombre, b64] of archivos) dt.items.add(new File([octetos(b64)], nombre, {type: 'image/png'}));
   zona.dispatchEvent(new DragEvent('drop', {dataTransfer: dt, bubbles: true, cancelable: true}));
 }"""
-AL_PORTAPAPELES = """b64 => navigator.clipboard.write([new ClipboardItem({'image/png': new Blob([Uint8Array.from(atob(b64), c => c.charCodeAt(0))], {type: 'image/png'})})])"""
+AL_PORTAPAPELES = """b64 => {
+  const octetos = Uint8Array.from(atob(b64), c => c.charCodeAt(0));
+  return navigator.clipboard.write([new ClipboardItem({'image/png': new Blob([octetos], {type: 'image/png'})})]);
+}"""
 
 
 def puerto_libre() -> int:
@@ -36,7 +40,8 @@ def puerto_libre() -> int:
 
 @contextlib.contextmanager
 def servidor(orden: list[str], carpeta: Path, puerto: int):
-    "Un servidor de Jupyter en 127.0.0.1, sin nada de la configuración de quien prueba; al acabar, se para como lo pararía Ctrl-C."
+    """Un servidor de Jupyter en 127.0.0.1, sin nada de la configuración de quien prueba;
+    al acabar, se para como lo pararía Ctrl-C."""
     carpetas = {f'JUPYTER_{n}_DIR': str(carpeta / n.lower()) for n in ('CONFIG', 'DATA', 'RUNTIME')}
     entorno = {
         **os.environ,
@@ -117,7 +122,8 @@ def oir(pagina, cuantos: int) -> None:
 
 @pytest.fixture
 def lab(tmp_path):
-    "La dirección de un JupyterLab con el cuaderno de la aplicación, hasta la celda que la abre: las demás las prueba nbdev."
+    """La dirección de un JupyterLab con el cuaderno de la aplicación, hasta la celda que la abre:
+    las demás las prueba nbdev."""
     nb = json.loads((RAIZ / 'nbs' / 'puertas' / 'aplicacion.ipynb').read_text(encoding='utf-8'))
     n = next(i for i, c in enumerate(nb['cells']) if ''.join(c['source']) == 'aplicacion()')
     (tmp_path / 'cuadernos' / 'puertas').mkdir(parents=True)
@@ -150,7 +156,8 @@ def test_en_jupyterlab(navegador, lab):
     with pestana(navegador, lab.partition('/lab')[0]) as (pagina, _):
         pagina.goto(lab, wait_until='commit')
         pagina.wait_for_function(
-            "window.jupyterapp?.shell.currentWidget?.context?.isReady && window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.connectionStatus === 'connected'"
+            "window.jupyterapp?.shell.currentWidget?.context?.isReady && "
+            "window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.connectionStatus === 'connected'"
         )
         pagina.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         archivo = pagina.locator('.i2a-zona input[type=file]')
@@ -258,11 +265,14 @@ def test_en_voila(navegador, app, tmp_path):
 def test_ocho_en_voila(navegador, app):
     "Ocho visitas a la vez durante cinco minutos: ningún error, cada una oye siempre lo suyo, y la memoria no crece."
     (servidor,) = (h for h in psutil.Process().children() if app.rsplit(':', 1)[1].strip('/') in h.cmdline())
-    ocupa = lambda: sum(h.memory_full_info().pss for h in (servidor, *servidor.children(recursive=True)))
     emojis = '🐶🐓🌧🌊👶⏰🤧🚁'
+
+    def ocupa():
+        return sum(h.memory_full_info().pss for h in (servidor, *servidor.children(recursive=True)))
+
     with contextlib.ExitStack() as pila:
         paginas = [pila.enter_context(pestana(navegador, app))[0] for _ in emojis]
-        for p, e in zip(paginas, emojis):
+        for p, e in zip(paginas, emojis, strict=True):
             p.goto(app, wait_until='commit')
             p.get_by_role('button', name=e).click()
 
@@ -272,7 +282,7 @@ def test_ocho_en_voila(navegador, app):
                 p.get_by_role('spinbutton', name='Semilla').fill(str(semilla))
                 p.get_by_role('spinbutton', name='Semilla').press('Enter')
                 pulsar(p, 'Sonorizar')
-            for p, e in zip(paginas, emojis):
+            for p, e in zip(paginas, emojis, strict=True):
                 p.get_by_text(f'{e}, semilla {semilla}', exact=False).first.wait_for()
                 estado(p, 'Listo: 5,0 s.')
             return [p.locator('audio').first.get_attribute('src') for p in paginas]
@@ -285,6 +295,7 @@ def test_ocho_en_voila(navegador, app):
     todos = [wav for r in oido for wav in r]
     assert len(set(todos)) == len(todos)  # nadie oye lo de otro
     print(
-        f'\n{len(todos) + 8} sonidos, sin errores; el servidor y sus núcleos, {memoria[4] / 2**20:.0f} MiB con la historia llena y {memoria[-1] / 2**20:.0f} MiB al acabar'
+        f'\n{len(todos) + 8} sonidos, sin errores; el servidor y sus núcleos, {memoria[4] / 2**20:.0f} MiB con '
+        f'la historia llena y {memoria[-1] / 2**20:.0f} MiB al acabar'
     )
     assert memoria[-1] <= 1.05 * memoria[4]

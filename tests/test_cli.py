@@ -159,7 +159,8 @@ def servidor(taller):
 
 @pytest.fixture(scope='module')
 def hecho(taller, servidor) -> dict:
-    "Todo lo que se ejecuta, a la vez: la orden de verdad (un acierto y un error) y la tanda. `{nombre: (estado, salida, error)}`."
+    """`{nombre: (estado, salida, error)}` de todo lo que se ejecuta, a la vez:
+    la orden de verdad (un acierto y un error) y la tanda."""
     casos = {n: args for n, (args, _) in [*ERRORES.items(), *VARIOS.items()]} | ACIERTOS
     casos = {n: [a.replace('URL', servidor) for a in args] for n, args in casos.items()}
     (taller / 'casos.json').write_text(json.dumps(casos), encoding='utf-8')

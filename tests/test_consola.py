@@ -315,7 +315,7 @@ def test_lo_que_no_se_esperaba_se_dice(error, estado, dice, monkeypatch, capsys)
 def test_la_aplicacion_distingue_los_errores(monkeypatch):
     for error, dice in ((ErrorDeUso('Falta algo.'), 'Falta algo.'), (ValueError('shapes'), 'no se esperaba')):
 
-        def falla(*_, **__):
+        def falla(*_, error=error, **__):
             raise error
 
         monkeypatch.setattr(aplicacion, 'sonorizar', falla)

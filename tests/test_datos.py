@@ -97,7 +97,8 @@ def test_carpeta_de_datos_que_no_existe(monkeypatch, tmp_path):
 
 
 def test_los_datos_de_la_mision_hasta_la_comparacion(tmp_path, monkeypatch):
-    "AudioCaps, WIT y Conceptual Captions de archivos propios, por el mismo camino que los de `base`: reparto, embeddings y comparación."
+    """AudioCaps, WIT y Conceptual Captions de archivos propios, por el mismo camino que los de `base`:
+    reparto, embeddings y comparación."""
     from img2audio.taller import comparacion
 
     dibujos = [d["archivo"] for d in img.cargar_dibujos("train")][:80]
@@ -160,8 +161,8 @@ def en_tar(miembros: dict[str, bytes]) -> bytes:
 
 
 def test_fotos_descargadas(servidor, monkeypatch):
-    """De un zip con un tar dentro y restos de macOS (Caltech), de un tar suelto (Imagenette) y de uno con otras carpetas
-    que las de la lista (tiempo). Lo que falta, no se abre o no se puede bajar, se dice."""
+    """De un zip con un tar dentro y restos de macOS (Caltech), de un tar suelto (Imagenette) y de uno con otras
+    carpetas que las de la lista (tiempo). Lo que falta, no se abre o no se puede bajar, se dice."""
     carpeta, url = servidor
     lista = pd.read_csv(sistema.PAQUETE / "fotos" / "publicas.csv")
     una, otra, lluvia = (lista[lista.fuente == f].iloc[0] for f in ("caltech101", "imagenette", "tiempo"))

@@ -16,7 +16,8 @@ def python(codigo: str, carpeta: Path, **entorno) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, '-c', codigo], cwd=carpeta, env=ENTORNO | entorno, capture_output=True, text=True, encoding='utf-8', timeout=300)
 
 
-# Una tabla que no viene de `base_mini` tal cual, sino de transformarla con funciones sueltas, y un corte en el segundo trozo
+# Una tabla que no viene de `base_mini` tal cual, sino de transformarla con funciones sueltas,
+# y un corte en el segundo trozo
 CORTADA = '''
 from pathlib import Path
 from img2audio import embeddings
@@ -28,7 +29,8 @@ def anunciar(tabla, archivo):
     hechos.append(Path(archivo).name)
     if len(hechos) == {cortar}: import os; os._exit(9)
 vectores.escribir_tabla = embeddings.escribir_tabla = anunciar
-tabla = base_mini(40).filter(lambda c: len(c) < 3, input_columns='clases').map(lambda f: dict(caption=f['caption'].upper()))
+tabla = base_mini(40).filter(lambda c: len(c) < 3, input_columns='clases')
+tabla = tabla.map(lambda f: dict(caption=f['caption'].upper()))
 embeddings.extraer_embeddings(tabla, 'tabla.parquet', parte=20, progreso=False)
 print(*hechos)
 '''
@@ -311,3 +313,33 @@ def test_clap_oye_lo_mismo_a_otra_frecuencia(codificadores):
     debe = clap.audio([silbido(16_000)], 16_000)
     for hz in (8000, 44_100, 48_000): assert cosine_similarity(debe, clap.audio([silbido(hz)], hz)).item() > .98, hz
     assert cosine_similarity(debe, clap.audio([silbido(8000)], 16_000)).item() < .9
+
+
+def letras(textos, **_):
+    "Un tokenizer de una letra por token: 1 al principio y 2 al final."
+    return dict(input_ids=[[1, *map(ord, t), 2] for t in textos])
+
+
+def test_hasta_donde_cabe_un_texto():
+    "De 75 letras, entero y sin avisos; de 76, las 75 primeras, y el token de fin."
+    from img2audio.comun.sistema import recoger_avisos
+    from img2audio.comun.textos import tokenizar
+    for n, avisa in ((75, False), (76, True), (200, True)):
+        with recoger_avisos() as avisos: (tokens,) = tokenizar(['a'*n], letras)
+        assert tokens == [1, *[ord('a')]*75, 2] and bool(avisos) == avisa
+
+
+def test_menos_de_una_letra_por_token():
+    from img2audio.comun.sistema import recoger_avisos
+    from img2audio.comun.textos import tokenizar
+    for texto, avisa in (('perro', False), ('a', False), ('7', False), ('', False), ('a!', True), ('!', True)):
+        with recoger_avisos() as avisos: tokenizar([texto], letras)
+        assert bool(avisos) == avisa, texto
+    with recoger_avisos() as avisos: tokenizar(['perro'], lambda textos, **_: dict(input_ids=[[1, 2]]))
+    assert len(avisos) == 1  # ni un token suyo
+
+
+def test_los_bordes_de_los_sustitutos():
+    from img2audio.comun.textos import textos_validos
+    for c in ('\ud800', '\udfff'): pytest.raises(ValueError, textos_validos, [c]).match('no es Unicode válido')
+    assert textos_validos(['\ud7ff', '\ue000']) == ['\ud7ff', '\ue000']

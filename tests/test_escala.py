@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from img2audio.base_de_datos import cargar_imagenes
-from img2audio.comun.tablas import TablaInvalida
 from img2audio.comun.imagenes import abrir_imagen, es_del_sistema
 from img2audio.comun.sistema import al_lado, de_una_vez, por_turno
+from img2audio.comun.tablas import TablaInvalida
 from img2audio.puertas import escala
 from img2audio.puertas.escala import Extractor, abrir_extraccion, abrir_tabla, extraer_a_escala, leer_trozo, trozos
 

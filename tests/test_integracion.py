@@ -16,12 +16,12 @@ import soundfile
 import torch
 from transformers.utils import logging as registro
 
+from img2audio.comun.difusion import comprobar_tensores, generadores, instantes, opciones, planificador, por_ventanas
 from img2audio.comun.imagenes import abrir_imagen
 from img2audio.comun.perfiles import PERFILES, Perfil
+from img2audio.comun.sistema import recoger_avisos
 from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido
 from img2audio.integracion import TuberiaImg2Audio, _cargar, cargar_tuberia, sonorizar
-from img2audio.comun.difusion import generadores, por_ventanas
-from img2audio.comun.sistema import recoger_avisos
 from img2audio.puertas.atender import sonorizar_lote
 from img2audio.puertas.variaciones import continuar, rellenar
 
@@ -62,7 +62,7 @@ def test_avisos_de_los_textos(tuberia):
 def test_los_avisos_de_otros_no_se_pierden():
     with warnings.catch_warnings(record=True) as otros:
         warnings.simplefilter('always')
-        with recoger_avisos() as avisos: warnings.warn('de otra biblioteca', RuntimeWarning)
+        with recoger_avisos() as avisos: warnings.warn('de otra biblioteca', RuntimeWarning, stacklevel=1)
     assert avisos == [] and [(str(a.message), a.category) for a in otros] == [('de otra biblioteca', RuntimeWarning)]
     assert otros[0].filename == __file__
 
@@ -101,7 +101,7 @@ def test_rellenar_y_continuar_dan_varios(tuberia, dado):
 
 def test_un_lote_de_un_sonido(dado):
     salen = sonorizar_lote(['🌧', '🐓'], sonido=dado, **CORTO)
-    for r, x in zip(salen, '🌧🐓'):
+    for r, x in zip(salen, '🌧🐓', strict=True):
         assert r.error is None and np.abs(r.sonido.muestras - sonorizar(x, sonido=dado, **CORTO).muestras).max() < 1e-3
 
 
@@ -272,3 +272,52 @@ def test_un_jpeg_sin_final_se_avisa():
     abrir_imagen('🌧').save(b, 'JPEG')
     (r,) = sonorizar_lote([b.getvalue()[:-2]], **CORTO)
     assert r.error is None and 'JPEG' in r.aviso
+
+
+# Los bordes de lo que se pide
+BORDES = [('segundos', [60], [0, 60.1, float('nan')]), ('pasos', [1, 1000], [0, 1001]), ('n', [1, 100], [0, 101]),
+          ('guia', [0, .5, 50], [-.1, 50.1]), ('peso_texto', [0, 1], [-.01, 1.01]), ('ventana', [.32], [.31, 0]),
+          ('intervalo_guia', [(0, 1), (0, 0), (1, 1), (.5, .5)], [(-.1, 1), (0, 1.1), (.6, .5)])]
+
+
+@pytest.mark.parametrize('que, buenos, malos', BORDES, ids=[q for q, *_ in BORDES])
+def test_los_bordes_de_lo_que_se_pide(que, buenos, malos):
+    for v in buenos: assert getattr(opciones(**{que: v}), que) == v
+    for v in malos: pytest.raises(ValueError, opciones, **{que: v})
+
+
+def test_los_bordes_al_rehacer():
+    minuto = Sonido(np.zeros(60*FRECUENCIA, np.float32))
+    assert opciones(sonido=minuto).segundos == 60
+    for fuerza in (1e-3, 1): assert opciones(sonido=minuto, fuerza=fuerza).fuerza == fuerza
+    with pytest.raises(ValueError, match='60.00 s'): opciones(sonido=Sonido(np.zeros(60*FRECUENCIA + 1, np.float32)))
+    assert opciones().intervalo_guia == (0, 1) and opciones(texto_negativo='lluvia', guia=1.01).guia == 1.01
+
+
+@pytest.mark.parametrize('eta', [0, 1, -.01, 1.01])
+def test_los_bordes_del_ruido_de_cada_paso(tuberia, eta):
+    if 0 <= eta <= 1: assert planificador(tuberia.scheduler, 'ddim', eta).config.num_train_timesteps == 1000
+    else:
+        with pytest.raises(ValueError, match='entre 0 y 1'): planificador(tuberia.scheduler, 'ddim', eta)
+
+
+@pytest.mark.parametrize('pasos, fuerza, van', [(10, 1, 10), (10, .5, 10), (500, .1, 100), (1000, 1, 1000), (1, 1e-3, 1)])
+def test_cuantos_instantes_se_recorren(tuberia, pasos, fuerza, van):
+    "Los pedidos, en la última parte del camino; si de esos no hay tantos en mil, los que haya."
+    t = instantes(copy.deepcopy(tuberia.scheduler), pasos, fuerza)
+    assert len(t) == van and (t.diff() < 0).all() and t[0] <= 1000*fuerza
+
+
+def test_los_tensores_que_casan():
+    forma, n = (2, 8, 32, 16), generadores(0, 2)
+    def comprobar(**k): comprobar_tensores(opciones(**k), forma, 512)
+    for filas in (1, 2): comprobar(negative_prompt_embeds=torch.ones(filas, 512))
+    for mala in (torch.ones(3, 512), torch.ones(2, 511), torch.full((1, 512), torch.nan)):
+        with pytest.raises(ValueError, match='condición negativa'): comprobar(negative_prompt_embeds=mala)
+    with pytest.raises(ValueError, match='ruido inicial'): comprobar(latents=torch.full(forma, torch.inf))
+    comprobar(generator=n)
+    comprobar(generator=n[0])
+    with pytest.raises(ValueError, match='2 sonidos y hay 1'): comprobar(generator=n[:1])
+    mascara = torch.arange(32) == 5
+    comprobar(sonido=tono(FRECUENCIA), mascara=mascara)
+    with pytest.raises(ValueError, match='31'): comprobar(sonido=tono(FRECUENCIA), mascara=mascara[:31])

@@ -35,12 +35,18 @@ TEX = re.compile(r'\$\$(.+?)\$\$|\$([^$\s](?:[^$]*[^$\s])?)\$', re.S)
 MARGEN = 0.15  # segundos: lo que el MP3 añade por delante y por detrás
 SITIO = 'https://img2audio.github.io/img2audio/'  # lo que enlaza nbdev desde un nombre de la API
 
-# Las mismas clases que pone Quarto, para que nbs/styles.css y nbs/accesible.html actúen sobre lo mismo. El código, sin colores: son de Quarto.
+# Las mismas clases que pone Quarto, para que nbs/styles.css y nbs/accesible.html actúen sobre lo mismo.
+# El código, sin colores: son de Quarto.
 PLANTILLA = """
 {%- extends 'basic/index.html.j2' -%}
 {% block codecell %}<div class="cell">{{ super() }}</div>{% endblock %}
-{% block input %}<div class="sourceCode cell-code"><pre><code>{{ cell.source | escape }}</code></pre></div>{% endblock %}
-{% block output %}<div{% if not cell.metadata.asis %} class="cell-output cell-output-{{ 'stdout' if output.output_type == 'stream' else 'display' }}"{% endif %}>{{ super() }}</div>{% endblock %}
+{% block input -%}
+<div class="sourceCode cell-code"><pre><code>{{ cell.source | escape }}</code></pre></div>
+{%- endblock %}
+{% block output -%}
+{% set tipo = 'stdout' if output.output_type == 'stream' else 'display' -%}
+<div{% if not cell.metadata.asis %} class="cell-output cell-output-{{ tipo }}"{% endif %}>{{ super() }}</div>
+{%- endblock %}
 """
 CASCARA = """<!DOCTYPE html>
 <html lang="es"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -234,7 +240,9 @@ def paginas(sitio, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def capturas() -> Path | None:
-    "Adónde van las capturas, para quien quiera mirarlas: la carpeta de la variable `CAPTURAS`. Sin ella no se hacen, que una página larga tarda."
+    """Adónde van las capturas, para quien quiera mirarlas: la carpeta de la variable `CAPTURAS`.
+
+    Sin ella no se hacen, que una página larga tarda."""
     if not (carpeta := os.environ.get('CAPTURAS')):
         return None
     Path(carpeta).mkdir(parents=True, exist_ok=True)
@@ -266,13 +274,21 @@ def salida_html(nombre: str) -> str:
     return re.sub(r'(^|/)\d+[a-z]*_', r'\1', nombre) + '.html'
 
 
-IMAGENES_ROTAS = """() => [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.getAttribute('src').slice(0, 80))"""
+IMAGENES_ROTAS = """() => [...document.images]
+  .filter(i => !i.complete || !i.naturalWidth)
+  .map(i => i.getAttribute('src').slice(0, 80))"""
 DESBORDE = """() => {
   const ancho = document.documentElement.clientWidth, todo = document.documentElement.scrollWidth;
   if (todo <= ancho) return [];
-  const tapado = e => { for (let p = e; p && p !== document.body; p = p.parentElement) if (getComputedStyle(p).overflowX !== 'visible') return true; return false; };
-  const culpables = [...document.querySelectorAll('body *')].filter(e => !tapado(e) && (e.getBoundingClientRect().right > ancho + 1 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth));
-  return [`la página mide ${todo} px de ${ancho}`, ...culpables.slice(-5).map(e => `${e.tagName}: ${e.textContent.trim().slice(0, 60)}`)];
+  const tapado = e => {
+    for (let p = e; p && p !== document.body; p = p.parentElement)
+      if (getComputedStyle(p).overflowX !== 'visible') return true;
+    return false;
+  };
+  const sobra = e => e.getBoundingClientRect().right > ancho + 1 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth;
+  const culpables = [...document.querySelectorAll('body *')].filter(e => !tapado(e) && sobra(e));
+  const nombres = culpables.slice(-5).map(e => `${e.tagName}: ${e.textContent.trim().slice(0, 60)}`);
+  return [`la página mide ${todo} px de ${ancho}`, ...nombres];
 }"""
 SONIDOS = """() => Promise.all([...document.querySelectorAll('audio')].map(async (a, i) => {
   const src = a.currentSrc || a.src || a.querySelector('source').src;
@@ -280,11 +296,19 @@ SONIDOS = """() => Promise.all([...document.querySelectorAll('audio')].map(async
   const x = tampon.getChannelData(0);
   let energia = 0;
   for (const v of x) energia += v*v;
-  if (a.readyState < 1) await new Promise((bien, mal) => { a.onloadedmetadata = bien; a.onerror = mal; a.preload = 'metadata'; a.load(); });
+  if (a.readyState < 1) await new Promise((bien, mal) => {
+    a.onloadedmetadata = bien;
+    a.onerror = mal;
+    a.preload = 'metadata';
+    a.load();
+  });
+  const dicho = /Sonido de ([\\d,]+) s/.exec(a.getAttribute('aria-label') || '') || [];
   return {i, reproductor: a.duration, muestras: tampon.duration, eficaz: Math.sqrt(energia/x.length),
-          promesa: (/Sonido de ([\\d,]+) s/.exec(a.getAttribute('aria-label') || '') || [])[1]?.replace(',', '.') || null};
+          promesa: dicho[1]?.replace(',', '.') || null};
 }))"""
-FORMULAS_MALAS = """() => [...document.querySelectorAll('math')].map(e => e.textContent).filter(t => !t.trim() || t.includes('\\\\'))"""
+FORMULAS_MALAS = """() => [...document.querySelectorAll('math')]
+  .map(e => e.textContent)
+  .filter(t => !t.trim() || t.includes('\\\\'))"""
 
 
 def accesibilidad(pagina) -> list[str]:
@@ -336,8 +360,10 @@ def test_los_detectores_detectan(navegador, tmp_path):
         return 'data:audio/wav;base64,' + base64.b64encode(tampon.getvalue()).decode()
 
     cuerpo = f"""<img src="no.png" alt="no está"><img src="logo.svg"><h2 style="white-space: nowrap">{'largo' * 60}</h2>
-        <script>nada.x()</script><script src="https://cdn.example/x.js"></script><math><mi>\\\\malo</mi></math><audio controls src="{wav(np.zeros(16_000))}"></audio>
-        <audio controls aria-label="Sonido de 5,12 s" src="{wav(np.sin(np.arange(32_000)))}"></audio><pre style="overflow: auto; width: 100px">{'largo' * 60}</pre>"""
+        <script>nada.x()</script><script src="https://cdn.example/x.js"></script><math><mi>\\\\malo</mi></math>
+        <audio controls src="{wav(np.zeros(16_000))}"></audio>
+        <audio controls aria-label="Sonido de 5,12 s" src="{wav(np.sin(np.arange(32_000)))}"></audio>
+        <pre style="overflow: auto; width: 100px">{'largo' * 60}</pre>"""
     for n in ('logo.svg', 'styles.css'):
         (tmp_path / n).write_bytes((RAIZ / 'nbs' / n).read_bytes().replace(b'overflow-wrap: anywhere;', b''))
     (tmp_path / 'mala.html').write_text(
@@ -361,7 +387,8 @@ def test_los_detectores_detectan(navegador, tmp_path):
 
 @pytest.mark.parametrize('nombre', PAGINAS)
 def test_pagina(navegador, paginas, capturas, nombre):
-    "Se ve y se oye entera: nada roto, nada que mueva la página a los lados, estrecha o ancha, y nada grave para quien use un lector de pantalla o el teclado."
+    """Se ve y se oye entera: nada roto, nada que mueva la página a los lados, estrecha o ancha, y nada grave para quien
+    use un lector de pantalla o el teclado."""
     base, _ = paginas
     pagina, fallos = abrir_pagina(navegador, base, salida_html(nombre), max(ANCHOS))
     try:

@@ -1,4 +1,5 @@
-"Los paquetes originales: lo que no necesita su entorno, siempre; lo demás, donde está (`make test-originales` lo crea)."
+"""Los paquetes originales: lo que no necesita su entorno, siempre;
+lo demás, donde está (`make test-originales` lo crea)."""
 
 import ast
 import json
@@ -183,7 +184,8 @@ def fingir(monkeypatch, nombre: str, *bases) -> type:
 
 
 def test_se_admiten_las_clases_de_lightning_y_ninguna_otra(tmp_path, monkeypatch):
-    "Un checkpoint de imitación, con cada clase como llave y como objeto con estado; y se lee sin que estén sus módulos."
+    """Un checkpoint de imitación, con cada clase como llave y como objeto con estado;
+    y se lee sin que estén sus módulos."""
     archivo, pesos = tmp_path / 'imitado.ckpt', dict(a=torch.ones(2))
 
     def guardar(nombre, *bases, **estado):

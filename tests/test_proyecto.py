@@ -50,7 +50,7 @@ PARTES_CON_DATOS = [('img2audio', c) for c in ('pesos', 'dibujos', 'fotos')]
 
 
 def datos_del_paquete() -> list[str]:
-    "Rutas, desde la raíz, de los pesos, los dibujos, la lista de fotografías y la gramática que el paquete lleva dentro."
+    "Rutas, desde la raíz, de los pesos, los dibujos, la lista de fotografías y la gramática que van en el paquete."
     return [
         f.relative_to(RAIZ).as_posix()
         for f in ficheros()
@@ -209,7 +209,8 @@ def test_pesos_del_paquete_caben():
 
 
 def test_el_readme_lleva_las_cifras_de_los_pesos():
-    "Las filas de su tabla son de `cifras.json`, que viaja con los pesos: si se cambian unos, hay que ejecutar otra vez el índice."
+    """Las filas de su tabla son de `cifras.json`, que viaja con los pesos:
+    si se cambian unos, hay que ejecutar otra vez el índice."""
     leeme = (RAIZ / 'README.md').read_text(encoding='utf-8')
     cifras = json.loads((RAIZ / 'img2audio/pesos/mini/cifras.json').read_text(encoding='utf-8'))
     dicho, debe = (

@@ -1,4 +1,5 @@
-"La extracción por trozos en un clúster de Ray de dos nodos, que son procesos de esta máquina; y el entrenamiento en corriente, en dos procesos."
+"""La extracción por trozos en un clúster de Ray de dos nodos, que son procesos de esta máquina;
+y el entrenamiento en corriente, en dos procesos."""
 
 import json
 import os
@@ -29,7 +30,8 @@ ENTORNO = {
     'RAY_worker_niceness': '0',
 }
 
-# El que dirige: entra en el clúster, extrae y dice lo que hizo. Cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
+# El que dirige: entra en el clúster, extrae y dice lo que hizo.
+# Cada trozo tarda, y deja un archivo con el número de su proceso: da tiempo a matar a alguien.
 DIRIGE = '''
 import json, os, sys, time
 from pathlib import Path
@@ -48,7 +50,8 @@ escala.Extractor = Lento
 
 ray.init(address=sys.argv[1], log_to_driver=False)
 assert len(ray.nodes()) == 2
-print(json.dumps(escala.extraer_a_escala(sys.argv[2], sys.argv[3], con_ray=True, trabajadores=int(sys.argv[4]), progreso=False)))
+opciones = dict(con_ray=True, trabajadores=int(sys.argv[4]), progreso=False)
+print(json.dumps(escala.extraer_a_escala(sys.argv[2], sys.argv[3], **opciones)))
 '''
 
 
@@ -120,7 +123,8 @@ def comprobar_igual(d: Path, destino: str) -> None:
 
 
 def test_muere_el_que_dirige_y_despues_un_trabajador(cluster, tabla, tmp_path):
-    "Relanzado, solo hace lo que faltaba; y que entonces muera un trabajador no se nota: acaba, y dos nodos dan lo mismo que un proceso."
+    """Relanzado, solo hace lo que faltaba; y que entonces muera un trabajador no se nota:
+    acaba, y dos nodos dan lo mismo que un proceso."""
     antes, despues = tmp_path / 'antes', tmp_path / 'despues'
     for d in (antes, despues):
         d.mkdir()
@@ -151,7 +155,8 @@ ENTRENA = '''
 import os, sys
 from img2audio.puertas.escala import entrenar_en_corriente
 from pathlib import Path
-c = entrenar_en_corriente(sorted(Path(sys.argv[1]).glob("*.parquet")), sys.argv[2], epocas=6, batch_size=8, validar=20, tampon=40, oculta=64)
+opciones = dict(epocas=6, batch_size=8, validar=20, tampon=40, oculta=64)
+c = entrenar_en_corriente(sorted(Path(sys.argv[1]).glob("*.parquet")), sys.argv[2], **opciones)
 print(os.environ.get("WORLD_SIZE", "1"), c)
 '''
 

@@ -1,4 +1,5 @@
-"El sitio sin Quarto: su configuración, lo que nbdev prepara y lo que lo rodea (flujos de trabajo, cómo citar, cambios)."
+"""El sitio sin Quarto: su configuración, lo que nbdev prepara y lo que lo rodea
+(flujos de trabajo, cómo citar, cambios)."""
 
 import ast
 import configparser
@@ -20,18 +21,30 @@ INI = configparser.ConfigParser(delimiters=['='])
 INI.read(RAIZ / 'settings.ini', encoding='utf-8')
 CFG = INI['DEFAULT']
 
-# Lo que admite Quarto 1.4 (src/resources/schema de quarto-cli): una clave que no esté aquí la rechaza o la pasa por alto.
-BARRA = 'title logo logo-alt logo-href background foreground search pinned collapse collapse-below left right tools toggle-position'
+# Lo que admite Quarto 1.4 (src/resources/schema de quarto-cli): otra clave, la rechaza o la pasa por alto.
+BARRA = (
+    'title logo logo-alt logo-href background foreground search pinned collapse collapse-below left right tools '
+    'toggle-position'
+)
 OPCIONES = {
     '': 'project lang filters format website metadata-files',
     'project': 'type output-dir resources render',
     'format': 'html commonmark',
-    'format.html': 'theme css toc toc-title toc-depth code-copy code-overflow code-fold keep-md include-after-body include-in-header html-math-method',
+    'format.html': (
+        'theme css toc toc-title toc-depth code-copy code-overflow code-fold keep-md include-after-body '
+        'include-in-header html-math-method'
+    ),
     'format.html.theme': 'light dark',
-    'website': '''title description favicon site-url site-path repo-url repo-subdir repo-branch repo-actions issue-url reader-mode search navbar sidebar
-        body-header body-footer margin-header margin-footer page-navigation back-to-top-navigation bread-crumbs page-footer image image-alt open-graph twitter-card''',
+    'website': (
+        'title description favicon site-url site-path repo-url repo-subdir repo-branch repo-actions issue-url '
+        'reader-mode search navbar sidebar body-header body-footer margin-header margin-footer page-navigation '
+        'back-to-top-navigation bread-crumbs page-footer image image-alt open-graph twitter-card'
+    ),
     'website.navbar': BARRA,
-    'website.sidebar': 'id title logo search tools contents style background foreground border alignment collapse-level pinned header footer',
+    'website.sidebar': (
+        'id title logo search tools contents style background foreground border alignment collapse-level pinned '
+        'header footer'
+    ),
     'website.open-graph': 'title description image image-alt image-width image-height locale site-name',
     'website.twitter-card': 'title description image image-alt image-width image-height card-style creator site',
 }
@@ -251,7 +264,11 @@ def test_api_en_espanol(sitio):
 
 @pytest.mark.skipif(not shutil.which('pandoc'), reason='falta pandoc, que ejecuta el filtro de las fichas de la API')
 def test_filtro_de_la_api():
-    md = '[source](https://github.com/a/b/blob/main/x.py#L1){target="_blank"}\n\n```python\ndef f(\n    x:__main__.Sonido, # de [`abrir`](https://a.io/x.html#abrir)\n)\n```\n\nVer [`abrir`](https://a.io/x.html) y [`_cerrar`](https://a.io/x.html#_cerrar).\n'
+    md = (
+        '[source](https://github.com/a/b/blob/main/x.py#L1){target="_blank"}\n\n```python\ndef f(\n'
+        '    x:__main__.Sonido, # de [`abrir`](https://a.io/x.html#abrir)\n)\n```\n\n'
+        'Ver [`abrir`](https://a.io/x.html) y [`_cerrar`](https://a.io/x.html#_cerrar).\n'
+    )
     r = subprocess.run(
         ['pandoc', '-L', NBS / configuracion()['filters'][0], '-t', 'html', '--wrap=none'],
         input=md,
@@ -294,7 +311,10 @@ def test_ejecutar(tmp_path):
     from ejecutar import WIDGET
     from ejecutar import ejecutar as correr
 
-    codigo = f'import sys\nprint("hola")\nprint("aviso", file=sys.stderr)\ndisplay({{"{WIDGET}": {{"model_id": "x"}}}}, raw=True)\n1 + 1'
+    codigo = (
+        'import sys\nprint("hola")\nprint("aviso", file=sys.stderr)\n'
+        f'display({{"{WIDGET}": {{"model_id": "x"}}}}, raw=True)\n1 + 1'
+    )
     nbformat.write(
         nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(codigo)], metadata={'widgets': {}}),
         tmp_path / 'a.ipynb',

@@ -3,9 +3,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from img2audio import traductor
 from img2audio.comun.perfiles import MINI
 from img2audio.taller.comparacion import Prueba
-from img2audio.traductor import Traductor, con_memoria, entrenar_traductor
+from img2audio.traductor import PERDIDAS, Traductor, con_memoria, ensuciar, entrenar_traductor, perdida_contrastiva
 
 AZAR = torch.Generator().manual_seed(0)
 X, Y = torch.randn(40, 16, generator=AZAR) + 3, F.normalize(torch.randn(40, 16, generator=AZAR), dim=1)
@@ -124,3 +125,66 @@ def test_lo_ajeno():
     assert red.ajenas(torch.eye(8)).tolist() == [False]*4 + [True]*4
     assert red.ajenas(DUDOSA.roll(4, 1)).item()
     assert con_memoria(red, EJES, k=8).config.otros == 0
+
+
+# Las pérdidas y el ruido
+@pytest.mark.parametrize('f', PERDIDAS.values(), ids=PERDIDAS)
+def test_las_perdidas_solo_miran_las_formas(f):
+    "Lo que no casa se dice; unos pesos que se desbordan dan NaN, y eso lo dice quien entrena."
+    with pytest.raises(ValueError, match='3 y 2'): f(Y[:3], Y[:2])
+    assert f(Y[:3]*torch.nan, Y[:3]).isnan() and f(0*Y[:3], Y[:3]).isfinite()
+    assert f(Y[:3], Y[:3]) < f(Y[:3], Y[3:6])
+
+
+@pytest.mark.parametrize('τ', [.07, .5])
+def test_la_contrastiva_de_tres_ejes(τ):
+    "De tres ejes, cada uno con su pareja: log(1 + 2e^(−1/τ)). La longitud no cuenta, y vale de ida y de vuelta."
+    eje = torch.eye(3)
+    debe = torch.tensor(1 + 2*torch.e**(-1/τ)).log()
+    assert torch.allclose(perdida_contrastiva(2*eje, 5*eje, τ), debe, atol=1e-6)
+    a, b = Y[:6], Y[6:12]
+    assert torch.allclose(perdida_contrastiva(a, b, τ), perdida_contrastiva(b, a, τ), atol=1e-5)
+
+
+def test_el_ruido_llega_hasta_su_norma():
+    azar, x = torch.Generator().manual_seed(0), X.repeat(100, 1)
+    normas = (ensuciar(x, .3, azar) - x).norm(dim=1)
+    assert normas.max() < .301 and normas.min() < .01
+    assert normas.mean() == pytest.approx(.15, abs=.01)  # uniforme, de 0 a .3
+    assert ensuciar(x, 0, azar) is x
+
+
+@pytest.mark.parametrize('normalizar, escala', [(True, 1.), (False, X.norm(dim=1).mean().item())])
+def test_el_ruido_es_relativo_a_la_norma_de_lo_que_entra(monkeypatch, normalizar, escala):
+    normas = []
+    monkeypatch.setattr(traductor, 'ensuciar', lambda x, norma, _: normas.append(float(norma)) or x)
+    entrenar_traductor(X, Y, validacion=(X[:5], Y[:5]), ruido=.2, normalizar=normalizar, **POCO)
+    assert escala == 1 or escala > 10
+    assert normas == pytest.approx([.2*escala]*4)
+
+
+# Las cuentas del bucle
+def test_con_que_se_entrena_y_con_que_se_valida():
+    "La décima parte, aparte; y al menos una pareja. Con diez parejas basta."
+    vistos = []
+    def perdida(y, objetivo):
+        vistos.append(len(y))
+        return PERDIDAS['coseno'](y, objetivo)
+    entrenar_traductor(X, Y, perdida, **POCO)
+    assert vistos == [10, 10, 10, 6]
+    vistos.clear()
+    entrenar_traductor(X[:10], Y[:10], perdida, fraccion=.01, **POCO)
+    assert vistos == [9]
+    with pytest.raises(ValueError, match='10'): entrenar_traductor(X[:9], Y[:9], **POCO)
+
+
+def test_la_paciencia_se_cuenta_en_epocas():
+    "Sin tasa de aprendizaje, la mejor es la primera: se para a las `paciencia` siguientes."
+    for paciencia in (1, 3):
+        historia = entrenar_traductor(X, Y, **POCO | dict(epocas=9), lr=0., paciencia=paciencia)[1]
+        assert [e for e, *_ in historia] == list(range(paciencia + 1))
+
+
+def test_la_inercia_de_la_media_movil():
+    assert entrenar_traductor(X, Y, ema=.999, **POCO)[1]
+    for ema in (-.01, 1.): pytest.raises(ValueError, entrenar_traductor, X, Y, ema=ema, **POCO).match('inercia')

@@ -47,7 +47,8 @@ def generadores(
     return [torch.Generator().manual_seed(semilla + i) for i in range(n)]
 
 # %% ../../nbs/comun/difusion.ipynb #a6d4e001
-PLANIFICADORES = dict(zip(PLANIFICADOR, (DPMSolverMultistepScheduler, DDIMScheduler, UniPCMultistepScheduler)))
+_DE_DIFFUSERS = DPMSolverMultistepScheduler, DDIMScheduler, UniPCMultistepScheduler
+PLANIFICADORES = dict(zip(PLANIFICADOR, _DE_DIFFUSERS, strict=True))
 
 def planificador(
     base,                       # el planificador de la tubería

@@ -10,14 +10,13 @@ import codecs
 import csv
 import gzip
 import re
-import warnings
 import zlib
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from .sistema import ErrorDeUso, archivo_legible, corto_de
+from .sistema import ErrorDeUso, archivo_legible, avisar, corto_de
 
 # %% ../../nbs/comun/tablas.ipynb #tab0a011
 _NO_TEXTO = re.compile("[\udc80-\udcff\0]")  # bytes que no son UTF-8, o nulos
@@ -41,7 +40,7 @@ def defecto_de_fila(
     if mal := next(filter(_NO_TEXTO.search, fila), None):
         return f"se esperaba UTF-8 y hay bytes que no lo son; quizá sea {_codificacion(mal)}: guárdela como UTF-8"
     if len(fila) != len(nombres): return f"se esperaban {len(nombres)} campos y hay {len(fila)}"
-    vacias = [n for n, campo in zip(nombres, fila) if n in llenas and not campo.strip()]
+    vacias = [n for n, campo in zip(nombres, fila, strict=True) if n in llenas and not campo.strip()]
     if vacias: return f"la columna {vacias[0]} está vacía"
 
 # %% ../../nbs/comun/tablas.ipynb #tab0a015
@@ -108,7 +107,7 @@ def _sanas(
     for linea, ultima, fila in filas:
         if not fila: continue  # en blanco
         motivo = fila if isinstance(fila, str) else defecto_de_fila(fila, nombres, llenas)
-        if not motivo: yield dict(zip(nombres, fila))
+        if not motivo: yield dict(zip(nombres, fila, strict=True))
         elif rotas is None: raise TablaInvalida(f"{archivo}, línea {linea}: {motivo}.")
         else: rotas.append((linea, ultima, motivo))
 
@@ -141,5 +140,5 @@ def leer_tabla(
     if rotas:
         lineas = sum(ultima - linea + 1 for linea, ultima, _ in rotas)
         primera = f"línea {rotas[0][0]}: {rotas[0][2]}"
-        warnings.warn(f"{nombre}: {len(rotas)} filas rotas ({lineas} líneas), apartadas. La primera, {primera}.")
+        avisar(f"{nombre}: {len(rotas)} filas rotas ({lineas} líneas), apartadas. La primera, {primera}.")
     return pd.DataFrame(salida, columns=columnas, dtype=str)

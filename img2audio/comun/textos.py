@@ -81,10 +81,10 @@ def tokenizar(
     Lanza lo que `textos_validos`."""
     textos = textos_validos(textos)
     todas = tokenizer(textos, truncation=False, verbose=False)["input_ids"] if textos else []
-    _avisar([t for t, f in zip(textos, todas) if len(f) > MAX_TOKENS],
+    _avisar([t for t, f in zip(textos, todas, strict=True) if len(f) > MAX_TOKENS],
             "Un texto es demasiado largo y solo cuenta el principio; acórtelo",
             "{n} textos son demasiado largos y solo cuenta el principio; acórtelos")
-    _avisar([t for t, f in zip(textos, todas) if _apenas_se_lee(t, f)],
+    _avisar([t for t, f in zip(textos, todas, strict=True) if _apenas_se_lee(t, f)],
             "Este perfil apenas sabe leer un texto; escríbalo con palabras, en español o en inglés",
             "Este perfil apenas sabe leer {n} textos; escríbalos con palabras, en español o en inglés")
     return [f if len(f) <= MAX_TOKENS else f[:MAX_TOKENS - 1] + f[-1:] for f in todas]  # el último token es el de fin

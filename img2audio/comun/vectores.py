@@ -279,7 +279,7 @@ def leer_txt(
     Lanza `FileNotFoundError` si no hay ninguno, y `ValueError`, con archivo y línea, si uno está mal."""
     archivos = sorted(Path(carpeta).glob("*.txt"))
     if not archivos: raise FileNotFoundError(f"No hay ningún .txt en «{carpeta}».")
-    textos, clips, claps = zip(*map(_leer_un_txt, archivos))
+    textos, clips, claps = zip(*map(_leer_un_txt, archivos), strict=True)
     return _con_tensores(Dataset.from_dict(dict(caption=list(textos), clip=np.stack(clips), clap=np.stack(claps))))
 
 # %% ../../nbs/comun/vectores.ipynb #vec0a038
@@ -297,7 +297,7 @@ def dibujar_matrices(
     import matplotlib.pyplot as plt
     n = len(matrices)
     fig, ejes = plt.subplots(1, n, figsize=(4.4*n + .7, 4.3), layout="constrained", squeeze=False)
-    for ax, (titulo, m) in zip(ejes[0], matrices.items()):
+    for ax, (titulo, m) in zip(ejes[0], matrices.items(), strict=True):
         im = ax.imshow(m, vmin=vmin, vmax=vmax, cmap=cmap)
         ax.set(title=titulo, xlabel=x, ylabel=y)
         ax.set_xticks(range(len(nombres)), nombres, rotation=90)
@@ -318,8 +318,8 @@ def dibujar_nubes(
     import matplotlib.pyplot as plt
     n = len(planos)
     fig, ejes = plt.subplots(1, n, figsize=(4.2*n + 1.8, 3.8), layout="constrained", squeeze=False)
-    for ax, (titulo, nubes) in zip(ejes[0], planos.items()):
-        for marca, (que, (puntos, clases)) in zip("o^", nubes.items()):
+    for ax, (titulo, nubes) in zip(ejes[0], planos.items(), strict=True):
+        for marca, (que, (puntos, clases)) in zip("o^", nubes.items(), strict=False):
             p = ax.scatter(*np.asarray(puntos).T, c=clases, cmap="tab10", vmin=0, vmax=9, marker=marca, s=14)
             ax.scatter([], [], color="k", marker=marca, label=que)
         ax.set(title=titulo, xlabel=x, ylabel=y)

@@ -172,7 +172,7 @@ def distancia_espectros(
 ) -> torch.Tensor:           # escalar
     "L1 de las magnitudes más norma, trama a trama, de la diferencia de sus logaritmos; media de las resoluciones."
     total = 0
-    for a, b in zip(A, B):
+    for a, b in zip(A, B, strict=True):
         logaritmos = torch.log(a + 1e-3) - torch.log(b + 1e-3)
         total = total + 4*(a - b).abs().mean() + logaritmos.square().mean(1).add(1e-12).sqrt().mean()
     return total/len(A)

@@ -529,7 +529,8 @@ def abrir_pagina(
 ) -> None:
     """Sirve la aplicación hasta que se interrumpe. Lanza `ValueError` si algo de lo pedido no vale, u `OSError` si el
     puerto está ocupado."""
-    try: from voila.app import Voila
+    try:
+        from voila.app import Voila
     except ImportError: raise OSError("Falta Voilà: pip install 'img2audio[app]'.") from None
     from traitlets.config import Config
     _comprobar_perfil(perfil)

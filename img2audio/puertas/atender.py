@@ -70,11 +70,11 @@ def _condicion_o_error(r: Resultado, condicion) -> torch.Tensor | None:
 def _sonar_o_error(grupo: list[Resultado], es: list[torch.Tensor], sonar) -> None:
     "Pone el sonido a un lote; si falla, a cada uno por su cuenta, y el que falla lo anota."
     try:
-        for r, s in zip(grupo, sonar(torch.cat(es)) if grupo else []): r.sonido = s
+        for r, s in zip(grupo, sonar(torch.cat(es)) if grupo else [], strict=True): r.sonido = s
     except Exception as e:
         if len(grupo) == 1: grupo[0].error = e
         else:
-            for r, x in zip(grupo, es): _sonar_o_error([r], [x], sonar)
+            for r, x in zip(grupo, es, strict=True): _sonar_o_error([r], [x], sonar)
 
 def _por_lotes(imagenes: list, condicion, sonar, batch_size: int, progreso: bool):
     "Un `Resultado` por imagen, en su orden y según se hacen."

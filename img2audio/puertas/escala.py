@@ -257,7 +257,7 @@ def _leer_tsv(f, t: dict, texto: str, imagen: str) -> list[dict]:
     for _, _, campos in filas:
         if not campos: continue  # en blanco
         motivo = campos if isinstance(campos, str) else defecto_de_fila(campos, nombres)
-        fila = {} if motivo else dict(zip(nombres, campos))
+        fila = {} if motivo else dict(zip(nombres, campos, strict=True))
         error = dict(error=motivo) if motivo else {}
         salida.append(dict(caption=fila.get(texto), imagen=fila.get(imagen) or None, **error))
     return salida

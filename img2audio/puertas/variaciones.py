@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..comun.imagenes import abrir_imagen
 from ..comun.sistema import ErrorDeUso
-from ..comun.sonidos import BANDAS, FRECUENCIA, Sonido
+from ..comun.sonidos import Sonido
 from ..integracion import TuberiaImg2Audio
 
 # %% ../../nbs/puertas/variaciones.ipynb #var00011
@@ -26,17 +26,13 @@ def tira(
     columnas: int | None = None,  # si no se dan, todos en una fila
 ) -> None:
     "Los espectrogramas de unos sonidos, a la misma escala: segundos en horizontal, hercios en vertical."
-    import librosa
     import matplotlib.pyplot as plt
     columnas = columnas or len(sonidos)
     filas = math.ceil(len(sonidos)/columnas)
     lienzo = dict(figsize=(11, .6 + 1.7*filas), layout="constrained", sharex=True, sharey=True, squeeze=False)
     _, ejes = plt.subplots(filas, columnas, **lienzo)
-    centros, marcas = librosa.mel_frequencies(BANDAS + 2, fmin=0, fmax=FRECUENCIA/2)[1:-1], (250, 1000, 4000)
-    for ax, s, t in zip(ejes.flat, sonidos, titulos):
+    for ax, s, t in zip(ejes.flat, sonidos, titulos, strict=False):
         s.espectrograma(ax, t)
-        ax.set_yticks(np.interp(marcas, centros, np.arange(BANDAS) + .5), marcas)
-        ax.set_ylabel("Hz")
         ax.title.set_fontsize(9)
         ax.label_outer()
     plt.show()
@@ -49,7 +45,7 @@ def reproductores(
     "Una fila de reproductores, cada uno con su título."
     from IPython.display import HTML, display
     fichas = [f"<figure style='margin:0'><figcaption>{t}</figcaption>{s._repr_html_()}</figure>"
-              for s, t in zip(sonidos, titulos)]
+              for s, t in zip(sonidos, titulos, strict=True)]
     display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:.6em'>{''.join(fichas)}</div>"))
 
 # %% ../../nbs/puertas/variaciones.ipynb #b20c44f2
@@ -105,7 +101,7 @@ def mezclar(
     eficaz = np.array([np.sqrt(np.mean(s.muestras**2)) for s in sonidos])
     if eficaz.min() == 0: raise ErrorDeUso("Uno de los sonidos está en silencio.")
     suma = np.zeros(max(len(s.muestras) for s in sonidos), np.float32)
-    for s, r in zip(sonidos, eficaz): suma[:len(s.muestras)] += s.muestras*np.float32(eficaz.mean()/r)
+    for s, r in zip(sonidos, eficaz, strict=True): suma[:len(s.muestras)] += s.muestras*np.float32(eficaz.mean()/r)
     return Sonido(suma/max(1., np.abs(suma).max()/.99), frecuencias[0])
 
 # %% ../../nbs/puertas/variaciones.ipynb #c0e1a060

@@ -422,7 +422,9 @@ def pesos_de(
     "Con qué frecuencia se repasa cada clip."
     clases = [c["clase"] for c in clips]
     peso = torch.tensor([segundero if c["clase"] == "clock_tick" and c.get("segundero") else 1. for c in clips])
-    def suma(clase): return sum(p for p, c in zip(peso.tolist(), clases) if c == clase)/veces.get(clase, 1.)
+    def suma(clase):
+        suyos = (p for p, c in zip(peso.tolist(), clases, strict=True) if c == clase)
+        return sum(suyos)/veces.get(clase, 1.)
     sumas = {c: suma(c) for c in set(clases)}
     peso = peso/torch.tensor([sumas[c] for c in clases])
     return peso/peso.sum()

@@ -188,8 +188,8 @@ def _medir_tabla(
     def leer(t): return [matriz(t, c) for c in ("clip", "clap")]
     textos = {}
     for m in tamanos:
-        escribir, _ = cronometro(lambda: guardar_txt(tabla.select(range(m)), f"{d}/{m}"))
-        textos[m] = escribir, cronometro(lambda: leer_txt(f"{d}/{m}"))[0]
+        escribir, _ = cronometro(lambda m=m: guardar_txt(tabla.select(range(m)), f"{d}/{m}"))
+        textos[m] = escribir, cronometro(lambda m=m: leer_txt(f"{d}/{m}"))[0]
     parquet = (cronometro(lambda: tabla.to_parquet(f"{d}/t.parquet"))[0],
                cronometro(lambda: leer(Dataset.from_parquet(f"{d}/t.parquet", cache_dir=d)))[0])
     arrow = (tarda(lambda: tabla.save_to_disk(f"{d}/arrow"), 1),
@@ -359,7 +359,7 @@ def fila_sonido(
     def medir(f, canales_al_final):
         for red in (tuberia.unet, tuberia.vae): formato(red, canales_al_final)
         f(1)
-        return {n: cronometro(lambda: f(n))[0] for n in ((1, 2) if a.breve else (2, 4))}
+        return {n: cronometro(lambda n=n: f(n))[0] for n in ((1, 2) if a.breve else (2, 4))}
     de_ellos, de_aqui = medir(suya, False), medir(nuestra, True)  # la suya, como viene; la nuestra, después, como queda
     suyo, nuestro = extrapolar(de_ellos, 200), extrapolar(de_aqui, PASOS)
     condicion = tarda(lambda: tuberia.condicion_imagen(imagen), 2)
@@ -668,7 +668,7 @@ def ejecutar_banco(
             perfil = f"{d}/perfil"
             crear_aleatorio(perfil, "diminuto" if breve else "base")
         for nombre in filas or FILAS:
-            t, grupos[nombre] = cronometro(lambda: medir_fila(nombre, perfil, breve))
+            t, grupos[nombre] = cronometro(lambda x=nombre: medir_fila(x, perfil, breve))
             print(f"{nombre}: {t:.0f} s", file=sys.stderr, flush=True)
             grupos = {x: grupos[x] for x in todas if x in grupos}
             tabla = _guardar(archivo, aqui, breve, grupos)

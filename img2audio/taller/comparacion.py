@@ -123,7 +123,7 @@ def dibujos_mini(
     por = {c: [(f, Image.open(f).convert("RGBA")) for f in v] for c, v in por.items()}
     for i in range(n):
         clases = azar.sample(CLASES, 2) if parte == "entrenar" and azar.random() < .15 else [CLASES[i % 10]]
-        fuente, dibujos = zip(*(azar.choice(por[c]) for c in clases))
+        fuente, dibujos = zip(*(azar.choice(por[c]) for c in clases), strict=True)
         tal_cual = parte != "entrenar" and i % 20 < 10
         imagen = abrir_imagen(dibujos[0]) if tal_cual else escena(list(dibujos), azar, 96)
         clases = tuple(sorted(clases, key=CLASES.index))
@@ -171,7 +171,7 @@ def parejas_web(
 ) -> pd.DataFrame:           # columnas `imagen`, `caption`, `clases`, `fuente`, `parte`, `origen`
     "Abre las imágenes de una tabla de direcciones y las reparte (80, 10 y 10 %). Lanza `ErrorDeUso` si no abre una."
     t, azar, filas = tabla.to_pandas().drop_duplicates("caption").drop_duplicates("url"), random.Random(semilla), []
-    for caption, url in tqdm(zip(t.caption, t.url), total=len(t), desc=origen, disable=not progreso):
+    for caption, url in tqdm(zip(t.caption, t.url, strict=True), total=len(t), desc=origen, disable=not progreso):
         parte = azar.choices(PARTES, (.8, .1, .1))[0]
         try: imagen = abrir_imagen(url)
         except (ImagenInvalida, FileNotFoundError): continue
@@ -414,13 +414,13 @@ def comparar(
 def _panel(ax, medidas, rayas) -> None:
     "Un conjunto y una métrica: un punto por pérdida, anchura y base, y las rayas de cada base, solo sobre ella."
     bases, perdidas, ocultas = (list(medidas[c].unique()) for c in ("base", "perdida", "oculta"))
-    grupos = list(itertools.product(enumerate(perdidas), zip(ocultas, "os^D")))
+    grupos = list(itertools.product(enumerate(perdidas), zip(ocultas, "os^D", strict=False)))
     for i, ((color, perdida), (oculta, forma)) in enumerate(grupos):
         g = medidas[(medidas.perdida == perdida) & (medidas.oculta == oculta)].groupby("base").valor
         x = np.arange(len(bases)) + .1*(i - (len(grupos) - 1)/2)
         media, desviacion = g.mean().reindex(bases), g.std().fillna(0).reindex(bases)
         ax.errorbar(x, media, desviacion, color=f"C{color}", fmt=forma, capsize=2, label=f"{perdida}, {oculta}")
-    for (metodo, g), trazo in zip(rayas.groupby("método", sort=False), ("-", "--", ":", "-.")):
+    for (metodo, g), trazo in zip(rayas.groupby("método", sort=False), ("-", "--", ":", "-."), strict=False):
         centro = np.array([bases.index(b) for b in g.base])
         ax.hlines(g.valor, centro - .4, centro + .4, color="k", ls=trazo, lw=1, label=metodo)
     ax.set(xticks=range(len(bases)), xticklabels=bases, xlabel="base con que se entrena")
@@ -437,7 +437,7 @@ def dibujar_comparacion(
     conjuntos = f.conjunto.unique()
     tamaño = 4*len(conjuntos), 2.9*len(metricas)
     fig, ejes = plt.subplots(len(metricas), len(conjuntos), figsize=tamaño, layout="constrained", squeeze=False)
-    for (m, c), ax in zip(itertools.product(metricas, conjuntos), ejes.flat):
+    for (m, c), ax in zip(itertools.product(metricas, conjuntos), ejes.flat, strict=True):
         _panel(ax, *(t[t.conjunto == c].rename(columns={m: "valor"}) for t in (f, referencias)))
         ax.set(title=c, ylabel=m)
     fig.legend(*ejes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
@@ -519,7 +519,7 @@ class TraductorGenerativo(ModelMixin, ConfigMixin):
         "Hacia dónde ir."
         onda = t[:, None]*torch.logspace(0, 3, 16, device=t.device)
         instante = torch.cat([onda.sin(), onda.cos()], 1)
-        h = F.relu(sum(f(z) for f, z in zip(self.entra, (x, c, instante))))
+        h = F.relu(sum(f(z) for f, z in zip(self.entra, (x, c, instante), strict=True)))
         for capa in self.capas: h = h + F.relu(capa(h))
         return self.sale(h)
 
@@ -595,7 +595,7 @@ def lado_a_lado(
     import matplotlib.pyplot as plt
     from IPython.display import HTML, display
     fig, ejes = plt.subplots(1, len(sonidos), figsize=(2.6*len(sonidos), 2.5), layout="constrained", squeeze=False)
-    for ax, (titulo, sonido) in zip(ejes[0], sonidos.items()): sonido.espectrograma(ax, titulo)
+    for ax, (titulo, sonido) in zip(ejes[0], sonidos.items(), strict=True): sonido.espectrograma(ax, titulo)
     for ax in ejes[0, 1:]: ax.set(ylabel="", yticks=[])
     display(fig)
     plt.close(fig)
@@ -617,6 +617,6 @@ def oir_condiciones(
     azar = [torch.Generator().manual_seed(semilla) for _ in e]
     sonidos = tuberia(prompt_embeds=e, segundos=segundos, generator=azar, barra=dict(disable=True))
     if verdad is not None:
-        titulos = [f"{t}\n(coseno {c:.2f})" for t, c in zip(titulos, F.cosine_similarity(e, verdad))]
-    lado_a_lado(dict(zip(titulos, sonidos)))
+        titulos = [f"{t}\n(coseno {c:.2f})" for t, c in zip(titulos, F.cosine_similarity(e, verdad), strict=True)]
+    lado_a_lado(dict(zip(titulos, sonidos, strict=True)))
     return sonidos

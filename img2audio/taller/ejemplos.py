@@ -338,7 +338,7 @@ def lote_imagenes(
     "Un lote de imágenes con lo que de ellas se dice."
     torch.manual_seed(semilla)
     azar = random.Random(semilla)
-    imagenes, frases, conceptos = zip(*[album(azar) for _ in range(n)])
+    imagenes, frases, conceptos = zip(*[album(azar) for _ in range(n)], strict=True)
     return torch.cat([aumentar_imagenes(x[None]) for x in imagenes]), list(frases), list(conceptos)
 
 # %% ../../nbs/taller/ejemplos.ipynb #ejem0002

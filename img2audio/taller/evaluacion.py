@@ -103,7 +103,7 @@ def _filas_oido(ondas: list[np.ndarray], referencia: Referencia, clases: list[st
     filas = _filas_frechet("fd_oido", "Fréchet, rasgos de YAMNet", referencia.espacio(rasgos), *referencia.nube)
     if clases is None: return filas
     p, q = (x/x.sum(1, keepdims=True) for x in (referencia.oido + 1e-6, puntos + 1e-6))
-    kl = np.array([rel_entr(p[CLASES.index(c)], q_i).sum() for c, q_i in zip(clases, q)])
+    kl = np.array([rel_entr(p[CLASES.index(c)], q_i).sum() for c, q_i in zip(clases, q, strict=True)])
     que, pedidas = "KL de YAMNet, de los reales del concepto al sonido (nats)", np.asarray(clases)
     return filas + [_fila_media("kl", que, kl),
                     fila_aciertos("acuerdo", "acuerdo de YAMNet, elección forzada", oir(puntos) == pedidas),

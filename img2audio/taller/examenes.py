@@ -102,7 +102,7 @@ def textos_llanos(
     "La descripción más llana de cada concepto, alternando español e inglés."
     clases = [c for c in CLASES for _ in range(por_clase)]
     idiomas = [("es", "en")[(i + semilla) % 2] for i in range(por_clase)]*len(CLASES)
-    return [SUJETOS[c][idioma][0] for c, idioma in zip(clases, idiomas)], clases
+    return [SUJETOS[c][idioma][0] for c, idioma in zip(clases, idiomas, strict=True)], clases
 
 # %% ../../nbs/taller/examenes.ipynb #aec8d3d9
 MARCOS_NUEVOS = dict(

@@ -10,7 +10,6 @@ __all__ = ['FOTOS_PUBLICAS', 'SUMAS_FOTOS', 'CIFAR_CONCEPTOS', 'desempaquetar', 
 import shutil
 import tarfile
 import tempfile
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from datasets import Dataset
 from PIL import ImageOps
 
 from ..comun.imagenes import ImagenInvalida, abrir_imagen, es_del_sistema
-from ..comun.sistema import PAQUETE, ErrorDeUso, carpeta_datos, corto_de, de_una_vez, descargar
+from ..comun.sistema import PAQUETE, ErrorDeUso, avisar, carpeta_datos, corto_de, de_una_vez, descargar
 
 # %% ../../nbs/taller/fotos.ipynb #fot0a010
 FOTOS_PUBLICAS = dict(  # los archivos que publican sus autores
@@ -94,14 +93,14 @@ def fotos_descargadas(
     for fuente, suyas in lista.groupby("fuente"):
         if (raiz/fuente).is_dir(): continue
         try: _traer(descargar(FOTOS_PUBLICAS[fuente], SUMAS_FOTOS.get(fuente)), list(suyas.ruta), raiz/fuente, lado)
-        except ConnectionError as e: warnings.warn(str(e))
-    lista["archivo"] = [(raiz/f/r).with_suffix(".jpg") for f, r in zip(lista.fuente, lista.ruta)]
+        except ConnectionError as e: avisar(str(e))
+    lista["archivo"] = [(raiz/f/r).with_suffix(".jpg") for f, r in zip(lista.fuente, lista.ruta, strict=True)]
     esta = lista.archivo.map(Path.is_file)
     faltan = [f"{f}, {n} de {(lista.fuente == f).sum()}" for f, n in lista[~esta].fuente.value_counts().items()]
     if not esta.any(): raise ConnectionError("No se pudo conseguir ninguna fotografía. Compruebe la red, y repita.")
     if faltan:
-        warnings.warn(f"Faltan {(~esta).sum()} de las {len(lista)} fotografías ({'; '.join(faltan)}): sus autores ya "
-                      f"no las publican donde estaban, o no se abren. Para buscarlas otra vez, borre «{raiz}».")
+        avisar(f"Faltan {(~esta).sum()} de las {len(lista)} fotografías ({'; '.join(faltan)}): sus autores ya "
+               f"no las publican donde estaban, o no se abren. Para buscarlas otra vez, borre «{raiz}».")
     return lista[esta]
 
 # %% ../../nbs/taller/fotos.ipynb #fot0a019

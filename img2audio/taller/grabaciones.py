@@ -41,7 +41,7 @@ def _esc50_descargado(
     meta = pd.read_csv(rutas["esc50.csv"])
     licencias = _licencias_esc50(Path(rutas["LICENSE"]).read_text(encoding="utf-8", errors="replace"))
     filas = []
-    for archivo, clase in zip(meta.filename, meta.category):
+    for archivo, clase in zip(meta.filename, meta.category, strict=True):
         nombre = archivo.rsplit("-", 1)[0]  # sin el número de la clase, que en la lista de licencias no está
         filas.append((rutas[archivo], _EN_ESC10.get(clase, clase), licencias.get(nombre, "")))
     return sorted(filas, key=lambda f: (f[1], Path(f[0]).name))
@@ -89,7 +89,7 @@ def cargar_esc50(
         if not csv.is_file(): raise FileNotFoundError(f"Falta {csv}, que dice la licencia de cada grabación.")
         tabla = pd.read_csv(csv)
         tabla = tabla[tabla.licencia.isin(licencias)]
-        filas += [(str(raiz/c/f), c) for f, c in zip(tabla.archivo, tabla.clase)]
+        filas += [(str(raiz/c/f), c) for f, c in zip(tabla.archivo, tabla.clase, strict=True)]
     return _grabaciones(filas, folds)
 
 # %% ../../nbs/taller/grabaciones.ipynb #7a7627c3
@@ -103,4 +103,4 @@ def cargar_sonidos(
     raiz = carpeta_datos()/"sonidos"
     tabla = pd.read_csv(raiz/"sonidos.csv")
     return Dataset.from_list([dict(archivo=str(raiz/f), clase=c, fold=0, grabacion=str(g))
-                              for f, c, g in zip(tabla.archivo, tabla.clase, tabla.grabacion)])
+                              for f, c, g in zip(tabla.archivo, tabla.clase, tabla.grabacion, strict=True)])

@@ -118,7 +118,7 @@ def dibujar_confusion(
     ax = ax or plt.subplots(figsize=(5, 4.6), layout="constrained")[1]
     m = pd.crosstab(np.asarray(pedidas), np.asarray(oidas)).reindex(index=CLASES, columns=CLASES, fill_value=0)
     ax.imshow(m.div(m.sum(axis=1).clip(lower=1), axis=0), cmap="Blues", vmin=0, vmax=1)
-    for i, j in zip(*np.nonzero(m.to_numpy())):
+    for i, j in zip(*np.nonzero(m.to_numpy()), strict=True):
         color = "white" if m.iat[i, j] > m.iloc[i].sum()/2 else "black"
         ax.text(j, i, m.iat[i, j], ha="center", va="center", size=8, color=color)
     ax.set(title=titulo, xticks=range(10), yticks=range(10), xlabel="oído", ylabel="pedido")

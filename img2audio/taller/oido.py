@@ -41,7 +41,7 @@ def osciladores(
     for _ in range(vueltas):
         volumen += np.stack([np.interp(tonos, bandas, f) for f in falta], axis=1)
         onda = np.zeros(n)
-        for f, fase, v in zip(tonos, fases, volumen):
+        for f, fase, v in zip(tonos, fases, volumen, strict=True):
             onda += np.exp(np.interp(np.arange(n), centros, v))*np.sin(2*np.pi*(f*t + fase))
         falta = mel - log_mel(torch.from_numpy(onda.astype(np.float32))).numpy()
     return onda.astype(np.float32)
@@ -113,7 +113,8 @@ class Oido:
 @lru_cache
 def cargar_oido() -> Oido:
     "YAMNet, una sola vez. Lanza `ImportError`, `ConnectionError` o `ValueError` si algo falta o no es lo que debe."
-    try: from ai_edge_litert.interpreter import Interpreter
+    try:
+        from ai_edge_litert.interpreter import Interpreter
     except ImportError as e:
         raise ImportError("Para oír con YAMNet falta ai-edge-litert: pip install 'img2audio[oido]'.") from e
     import hashlib
@@ -140,8 +141,8 @@ def escuchar(
         onda = np.pad(onda, (0, max(0, VENTANA_OIDO - len(onda))))
         inicios = range(0, len(onda) - VENTANA_OIDO + 1, SALTO_OIDO)
         with oido.cerrojo: ventanas = [oido.ventana(onda[i:i + VENTANA_OIDO]) for i in inicios]
-        salida.append([np.mean(x, axis=0) for x in zip(*ventanas)])
-    puntos, rasgos = zip(*salida)
+        salida.append([np.mean(x, axis=0) for x in zip(*ventanas, strict=True)])
+    puntos, rasgos = zip(*salida, strict=True)
     return np.stack(puntos), np.stack(rasgos)
 
 def puntuar(

@@ -96,7 +96,7 @@ def indicador(
 ) -> torch.Tensor:               # `(n, c)` float32
     "Matriz de ceros y unos: qué conceptos tiene cada ejemplo."
     y = torch.zeros(len(conceptos), len(nombres))
-    for fila, suyos in zip(y, conceptos):
+    for fila, suyos in zip(y, conceptos, strict=True):
         for c in suyos: fila[nombres.index(c)] = 1
     return y
 
@@ -214,7 +214,8 @@ def aumentar_db(
 ) -> torch.Tensor:    # igual
     "Desplazamiento circular, ganancia, ecualización suave y SpecAugment."
     n, t, b = x.shape
-    x = torch.stack([f.roll(s, 0) for f, s in zip(x, al_azar(t, n))]) + torch.empty(n, 1, 1).uniform_(-12, 6)
+    x = torch.stack([f.roll(s, 0) for f, s in zip(x, al_azar(t, n), strict=True)])
+    x = x + torch.empty(n, 1, 1).uniform_(-12, 6)
     x = x + F.interpolate(torch.randn(n, 1, 5)*2.5, b, mode="linear")
     suelo = x.amin((1, 2), keepdim=True)
     return torch.where(_tapas(n, t, b), suelo, x)

@@ -8,6 +8,7 @@ __all__ = ['SUELO_MEL', 'RETRASOS', 'estadisticas', 'autocorrelacion', 'ritmo', 
 
 # %% ../../nbs/taller/vigilantes.ipynb #909fee12
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Callable
 
 import numpy as np
@@ -53,7 +54,7 @@ def ritmo(
 ) -> np.ndarray:      # `(48,)`
     "Mayor autocorrelación en cada intervalo de retrasos."
     a = autocorrelacion(mel)
-    return np.concatenate([a[i:j].max(0) for i, j in zip(RETRASOS, RETRASOS[1:])])
+    return np.concatenate([a[i:j].max(0) for i, j in pairwise(RETRASOS)])
 
 # %% ../../nbs/taller/vigilantes.ipynb #943c1794
 def rasgos_mel(
@@ -105,7 +106,7 @@ def variantes(
     largos = azar.integers(int(.6*len(onda)), len(onda), n)
     inicios = [azar.integers(len(onda) - l + 1) for l in largos]
     ganancias = 10**(azar.uniform(-10, 4, n)/20)
-    return [onda] + [(onda[i:i + l]*g).astype(np.float32) for i, l, g in zip(inicios, largos, ganancias)]
+    return [onda] + [(onda[i:i + l]*g).astype(np.float32) for i, l, g in zip(inicios, largos, ganancias, strict=True)]
 
 # %% ../../nbs/taller/vigilantes.ipynb #a552e837
 @dataclass

@@ -1,7 +1,8 @@
-"""Trabajos que se matan, se interrumpen o se quedan sin disco. Lo ejecuta `test_cortes.py` en otro proceso; no es una prueba.
+"""Trabajos que se matan, se interrumpen o se quedan sin disco.
 
-Importar los modelos cuesta segundos, y matar a quien los importa obliga a empezar de nuevo. Aquí se importan una vez, y cada trabajo es
-un hijo de este proceso (`fork`) que empieza al instante y muere solo. Lo que pasó queda en un JSON.
+Lo ejecuta `test_cortes.py` en otro proceso; no es una prueba. Importar los modelos cuesta segundos, y matar a quien
+los importa obliga a empezar de nuevo. Aquí se importan una vez, y cada trabajo es un hijo de este proceso (`fork`) que
+empieza al instante y muere solo. Lo que pasó queda en un JSON.
 """
 
 import functools
@@ -33,21 +34,23 @@ from img2audio.comun.perfiles import Perfil, cargar_perfil
 from img2audio.comun.sistema import errores_en_claro
 from img2audio.puertas import base, escala
 from img2audio.puertas import orden as orden_img2audio
-from img2audio.taller import entrenamiento, miniatura
+from img2audio.taller import miniatura
+from img2audio.taller.entrenamiento import entrenar, guardar_modelo
 from img2audio.traductor import Traductor
 
 MUERTES = int(os.environ.get('MUERTES', 20))  # de cada trabajo
 SIN_EMPEZAR = 99  # se interrumpió antes de entrar en `img2audio`, y no cuenta
 
 
-# Los trabajos: cada uno, con todo lo suyo en la carpeta en que está, y hasta el final. Si ya está hecho, no cambia nada.
+# Los trabajos: cada uno, con todo lo suyo en la carpeta en que está, y hasta el final.
+# Si ya está hecho, no cambia nada.
 def orden(modulo, *args: str) -> None:
     "Lo que hace una orden de la terminal, sin volver a importarlo todo."
     sys.argv = [modulo.__name__, *args]
     principal = next(f for n, f in vars(modulo).items() if n.startswith('principal'))
-    exec(
-        compile('principal()', __file__, 'exec'), dict(__name__='__main__', __file__=__file__, principal=principal)
-    )  # las órdenes de fastcore solo leen los argumentos si las llama un programa
+    # las órdenes de fastcore solo leen los argumentos si las llama un programa
+    programa = dict(__name__='__main__', __file__=__file__, principal=principal)
+    exec(compile('principal()', __file__, 'exec'), programa)
 
 
 def extraccion(perfil: str) -> None:
@@ -76,8 +79,8 @@ def entrenamiento(perfil: str) -> None:
             x = torch.randn(16, 16)
             return dict(total=(red(x) - x.roll(1, 1)).square().mean())
 
-        media = entrenamiento.entrenar(carpeta, dict(red=red), dict(red=perdida), pasos, 1e-2, semilla, cada=20)
-        entrenamiento.guardar_modelo(media, Path(destino) / 'vae', carpeta)
+        media = entrenar(carpeta, dict(red=red), dict(red=perdida), pasos, 1e-2, semilla, cada=20)
+        guardar_modelo(media, Path(destino) / 'vae', carpeta)
 
     miniatura.entrenar_vae = entrenar_juguete
     orden(miniatura, 'vae', '--pasos', '200', '--salida', 'perfil', '--trabajo', 'trabajo')
@@ -170,11 +173,12 @@ def comprobar_enteros(carpeta: Path) -> int:
 
 
 def resultado(carpeta: Path) -> dict[str, str]:
-    "Cada archivo definitivo y su suma; de la curva y de los resultados se quitan los segundos, que nunca son los mismos."
-    sin_tiempo = lambda f: re.sub(rb'"segundos": [\d.]+', b'', f.read_bytes())
-    return {
-        f.relative_to(carpeta).as_posix(): hashlib.sha256(sin_tiempo(f)).hexdigest()[:16] for f in definitivos(carpeta)
-    }
+    "Cada archivo definitivo y su suma; sin los segundos de la curva y de los resultados, que nunca son los mismos."
+
+    def suma(f):
+        return hashlib.sha256(re.sub(rb'"segundos": [\d.]+', b'', f.read_bytes())).hexdigest()[:16]
+
+    return {f.relative_to(carpeta).as_posix(): suma(f) for f in definitivos(carpeta)}
 
 
 class Banco:

@@ -75,7 +75,8 @@ def sanas() -> dict[str, bytes]:
 
 
 def estropear(datos: bytes, azar: random.Random, otros: list[bytes]) -> bytes:
-    "Una copia con uno a cuatro daños al azar: bits, bytes, números de cabecera, trozos quitados, repetidos, en blanco, al azar o de otro archivo."
+    """Una copia con uno a cuatro daños al azar: bits, bytes, números de cabecera,
+    o trozos quitados, repetidos, en blanco, al azar o de otro archivo."""
     d = bytearray(datos)
     for _ in range(azar.choice((1, 1, 2, 4))):
         i, n = (
@@ -137,7 +138,8 @@ def bmp(ancho: int, alto: int, compresion: int, datos: bytes) -> bytes:
 
 
 def tiff(etiquetas: dict[int, int], datos: bytes) -> bytes:
-    "Un TIFF de una página y 8 bits, con las etiquetas que se digan; `datos` empieza donde dice la 273 (bandas) o la 324 (teselas)."
+    """Un TIFF de una página y 8 bits, con las etiquetas que se digan;
+    `datos` empieza donde dice la 273 (bandas) o la 324 (teselas)."""
     etiquetas = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 277: 1} | etiquetas
     inicio = 8 + 2 + 12 * (len(etiquetas) + 1) + 4
     cual = 324 if 322 in etiquetas else 273
@@ -154,10 +156,12 @@ def tiff(etiquetas: dict[int, int], datos: bytes) -> bytes:
 def jpeg_de_barridos(ancho: int, alto: int, n: int) -> bytes:
     "Un JPEG progresivo, válido y minúsculo, que recorre la imagen entera `n` veces sin cambiar nada."
     bloques = ((ancho + 7) // 8) * ((alto + 7) // 8)
-    marca = lambda m, d: b'\xff' + bytes([m]) + struct.pack('>H', len(d) + 2) + d
-    tablas = marca(0xC4, bytes([0x10, 1, *[0] * 15, 0xE0])) + marca(
-        0xC4, bytes([0x00, 1, *[0] * 15, 0])
-    )  # un código de un bit: EOB14, y «sin cambio»
+
+    def marca(m, d):
+        return b'\xff' + bytes([m]) + struct.pack('>H', len(d) + 2) + d
+
+    # un código de un bit: EOB14, y «sin cambio»
+    tablas = marca(0xC4, bytes([0x10, 1, *[0] * 15, 0xE0])) + marca(0xC4, bytes([0x00, 1, *[0] * 15, 0]))
     bits = '0' * 15 * (bloques // 16384 + 1)
     bits += '1' * (-len(bits) % 8)
     barrido = marca(0xDA, bytes([1, 1, 0, 1, 63, 0])) + bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))

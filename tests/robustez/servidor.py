@@ -1,4 +1,5 @@
-"Un servidor de 127.0.0.1 que se porta mal por encargo: `malo.rutas[ruta]` es una función que recibe la conexión y escribe lo que quiera."
+"""Un servidor de 127.0.0.1 que se porta mal por encargo: `malo.rutas[ruta]` es una función que recibe la conexión y
+escribe lo que quiera."""
 
 import contextlib
 import socketserver

@@ -1,4 +1,6 @@
-"Nada se pierde: lo que se mata, se interrumpe o se queda sin disco acaba, al volver a empezar, como si no hubiera pasado nada. Con `IMG2AUDIO_LARGO=1`, diez veces más muertes."
+"""Nada se pierde: lo que se mata, se interrumpe o se queda sin disco acaba, al volver a empezar, como si nada.
+
+Con `IMG2AUDIO_LARGO=1`, diez veces más muertes."""
 
 import json
 import os
@@ -29,7 +31,8 @@ def taller(tmp_path_factory) -> Path:
 
 
 def montar() -> list[str]:
-    "Con qué se abre un espacio de montajes propio, en el que un disco pequeño desaparece con su proceso; nada, si aquí no se puede."
+    """Con qué se abre un espacio de montajes propio, en el que un disco pequeño desaparece con su proceso;
+    nada, si aquí no se puede."""
     orden = ['unshare', '--mount', *([] if os.geteuid() == 0 else ['--user', '--map-root-user'])]
     with tempfile.TemporaryDirectory() as d:
         se_puede = (
@@ -43,7 +46,8 @@ def montar() -> list[str]:
 
 @pytest.fixture(scope='module')
 def hecho(taller) -> dict:
-    "Ejecuta `cortes.py`, con un hub de esta máquina al lado y, si se puede, un disco que se llena. `{trabajo: {prueba: cuenta, o el texto de su fallo}}`"
+    """Ejecuta `cortes.py`, con un hub de esta máquina al lado y, si se puede, un disco que se llena.
+    Da `{trabajo: {prueba: cuenta, o el texto de su fallo}}`."""
     hub, orden = Hub(), montar()
     try:
         for i, m in enumerate(('clip', 'clap', 'audioldm')):
@@ -94,7 +98,8 @@ def comprobar(hecho: dict, trabajo: str, prueba: str):
 
 @pytest.mark.parametrize('trabajo', TRABAJOS)
 def test_matado_en_cualquier_momento(hecho, trabajo, apuntar):
-    "SIGKILL en momentos al azar: lo que tiene su nombre definitivo está entero, y al volver a empezar sale lo mismo, byte a byte."
+    """SIGKILL en momentos al azar: lo que tiene su nombre definitivo está entero, y al volver a empezar sale lo mismo,
+    byte a byte."""
     hay = comprobar(hecho, trabajo, 'muertes')
     assert hay['cortes'] == MUERTES and hay['estados'] == [-9]
     apuntar(hay['cortes'])

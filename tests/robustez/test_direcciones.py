@@ -1,4 +1,5 @@
-"Abrir direcciones: solo de internet, solo http y https, y con plazo y tope; contra un servidor de esta máquina que se porta mal."
+"""Abrir direcciones: solo de internet, solo http y https, y con plazo y tope;
+contra un servidor de esta máquina que se porta mal."""
 
 import gzip
 import os
@@ -65,7 +66,8 @@ def conexiones(monkeypatch) -> list:
 
 @pytest.fixture
 def nombres(monkeypatch) -> dict:
-    "Un sistema de nombres de mentira: `nombres['gallo.example'] = [[una respuesta], [la siguiente]…]`; y cuántas veces se ha preguntado por cada uno."
+    """Un sistema de nombres de mentira: `nombres['gallo.example'] = [[una respuesta], [la siguiente]…]`;
+    y cuántas veces se ha preguntado por cada uno."""
     tabla, de_verdad = {}, socket.getaddrinfo
 
     def getaddrinfo(nombre, puerto, *args, **kw):
@@ -82,7 +84,7 @@ def nombres(monkeypatch) -> dict:
 
 @pytest.fixture
 def esta_maquina_es_internet(monkeypatch):
-    "Para ver qué se hace tras una redirección: 127.0.0.1 pasa por dirección pública, y ninguna otra de las que no lo son."
+    "Para ver qué se hace tras una redirección: de las que no son públicas, solo 127.0.0.1 pasa por una que lo es."
     de_verdad = imagenes._es_publica
     monkeypatch.setattr(imagenes, '_es_publica', lambda ip: ip == '127.0.0.1' or de_verdad(ip))
 

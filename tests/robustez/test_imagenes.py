@@ -1,4 +1,5 @@
-"`abrir_imagen` ante lo que no debe abrir: siempre una imagen RGB o un error documentado, en español; nunca una imagen falsa."
+"""`abrir_imagen` ante lo que no debe abrir: siempre una imagen RGB o un error documentado, en español;
+nunca una imagen falsa."""
 
 import io
 import json
@@ -29,7 +30,8 @@ SANAS = sanas()
 CORTES, DAÑOS, INVENTADAS = 45, 110, 300  # de cada imagen sana; de cada imagen sana; de cada prueba de hypothesis
 MIB = 2**20
 DOCUMENTADO = re.compile(
-    'No se pudo (abrir|leer) |No hay (dibujo|permiso) |La fuente del sistema no tiene dibujo |«.*» (no es un archivo|pesa más)',
+    'No se pudo (abrir|leer) |No hay (dibujo|permiso) |La fuente del sistema no tiene dibujo |'
+    '«.*» (no es un archivo|pesa más)',
     re.DOTALL,
 )
 propiedad = settings(
@@ -178,7 +180,10 @@ def bombas() -> dict[str, bytes]:
     "Archivos pequeños, o no tanto, que piden mucha memoria o mucho tiempo. Ninguno se puede abrir."
     mucho, jpeg, gif = 4 * MIB, SANAS['jpeg'], SANAS['gif']
     coma, png_sano = gif.index(b',', 13), SANAS['png-RGB']
-    lienzo = lambda n: SANAS['webp-animado'][:24] + 2 * struct.pack('<I', n - 1)[:3] + SANAS['webp-animado'][30:]
+
+    def lienzo(n):
+        return SANAS['webp-animado'][:24] + 2 * struct.pack('<I', n - 1)[:3] + SANAS['webp-animado'][30:]
+
     grande = bytearray(jpeg)
     i = jpeg.index(b'\xff\xc0')
     grande[i + 5 : i + 9] = b'\xff\xdc\xff\xdc'  # 65500 × 65500
@@ -214,7 +219,8 @@ def bombas() -> dict[str, bytes]:
     }
 
 
-# Las más grandes que se abren, y las bombas: cada una en un proceso que no puede pedir más de 512 MiB sobre lo que ocupa al empezar.
+# Las más grandes que se abren, y las bombas: cada una en un proceso que no puede pedir
+# más de 512 MiB sobre lo que ocupa al empezar.
 LIMITADO = '''
 import json, os, resource, sys, time
 from pathlib import Path

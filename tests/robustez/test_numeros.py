@@ -1,4 +1,6 @@
-"A la puerta de cada función pública que recibe números: NaN, infinitos, ceros, otra forma, otro tipo o nada son un error que lo dice, y no un número cualquiera."
+"""A la puerta de cada función pública que recibe números.
+
+NaN, infinitos, ceros, otra forma, otro tipo o nada son un error que lo dice, y no un número cualquiera."""
 
 import inspect
 import math
@@ -13,17 +15,19 @@ import torch
 import torch.nn.functional as F
 
 from img2audio import embeddings, integracion, normas, traductor
-from img2audio.comun import difusion, indice, sonidos, vectores as vectores_de
+from img2audio.comun import difusion, indice, sonidos
+from img2audio.comun import vectores as vectores_de
+from img2audio.comun.difusion import generadores
 from img2audio.comun.perfiles import MINI
 from img2audio.comun.sonidos import Sonido
 from img2audio.integracion import cargar_tuberia
-from img2audio.comun.difusion import generadores
 from img2audio.puertas import variaciones
 from img2audio.taller import cifras, comparacion, evaluacion, examenes, lotes, medidas, oido, techo, vigilantes
 
 PAQUETE = Path(integracion.__file__).parent
 NUESTRO = re.compile(
-    'Se esperaba|Hace[n]? falta|Hay |No hay |Entre los|El sonido|La condición|El ruido inicial|Un espectrograma|Las covarianzas|dio valores que no son números|Uno de los sonidos|no tiene ningún embedding'
+    'Se esperaba|Hace[n]? falta|Hay |No hay |Entre los|El sonido|La condición|El ruido inicial|Un espectrograma|'
+    'Las covarianzas|dio valores que no son números|Uno de los sonidos|no tiene ningún embedding'
 )
 g = torch.Generator().manual_seed(0)
 E, X = (F.normalize(torch.randn(24, 512, generator=g), dim=1) for _ in range(2))  # embeddings sanos
@@ -35,8 +39,11 @@ CLASES = ['a', 'b'] * 12
 RED = traductor.Traductor(8).eval()
 MEMORIA = traductor.con_memoria(RED, X, k=4)
 NUNCA = comparacion.TraductorGenerativo(8).eval()
-momentos = lambda z: (z.mean(0), np.cov(z.T))
 REALES = {c: np.ones(3) for c in 'ab'}
+
+
+def momentos(z):
+    return z.mean(0), np.cov(z.T)
 
 
 def malos(
@@ -82,12 +89,27 @@ def ondas_malas(bueno) -> dict:
     )
 
 
-# (función, lo bueno, lo malo): la llamada recibe uno u otro. Lo de `formas` va en un bucle de entrenamiento: ahí los valores se miran al entrar y al salir
-vectores = lambda f, x=X, **k: (f, x, malos(x, **k))
-formas = lambda f: vectores(f, valores=False)
-onda = lambda f: (f, ONDA, ondas_malas(ONDA))
-ondas = lambda f: (lambda o: f([ONDA, o, ONDA, ONDA]), ONDA, ondas_malas(ONDA))
-puntos = lambda f, **k: vectores(f, Z, nulos=False, **k)
+# Un caso es (función, lo bueno, lo malo): la llamada recibe uno u otro
+def vectores(f, x=X, **k):
+    return f, x, malos(x, **k)
+
+
+def formas(f):
+    "Lo que va en un bucle de entrenamiento: ahí los valores se miran al entrar y al salir."
+    return vectores(f, valores=False)
+
+
+def onda(f):
+    return f, ONDA, ondas_malas(ONDA)
+
+
+def ondas(f):
+    return lambda o: f([ONDA, o, ONDA, ONDA]), ONDA, ondas_malas(ONDA)
+
+
+def puntos(f, **k):
+    return vectores(f, Z, nulos=False, **k)
+
 
 CASOS = {
     'norma_l2': [vectores(normas.norma_l2, ancho=False, nulos=False, vacios=False)],
@@ -368,9 +390,10 @@ def test_lo_malo_se_dice(nombre, apuntar):
 
 def test_estan_todas(apuntar):
     "Recorre lo público: lo que reciba tensores o matrices tiene sus casos, o una razón para no tenerlos."
-    pide = lambda f: any(
-        re.search('Tensor|ndarray', str(p.annotation)) for p in inspect.signature(f).parameters.values()
-    )
+
+    def pide(f):
+        return any(re.search('Tensor|ndarray', str(p.annotation)) for p in inspect.signature(f).parameters.values())
+
     faltan = []
     for modulo in (
         normas,
@@ -471,7 +494,8 @@ def test_float16_que_se_desborda(pieza, apuntar):
 
 
 def test_misma_semilla_mismo_sonido(apuntar):
-    "Otra vez, bit a bit. Repartido en otros lotes, igual hasta el redondeo: una suma de muchos números no se hace en el mismo orden con un lote de seis que con uno."
+    """Otra vez, bit a bit. Repartido en otros lotes, igual hasta el redondeo:
+    una suma de muchos números no se hace en el mismo orden con un lote de seis que con uno."""
     t = TUBERIA()
     t.set_progress_bar_config(disable=True)
 

@@ -1,4 +1,6 @@
-"Argumentos al azar: la orden acaba en su sitio, con un sonido o con una frase en español; nunca con una traza. Con `IMG2AUDIO_LARGO=1`, diez veces más."
+"""Argumentos al azar: la orden acaba en su sitio, con un sonido o con una frase en español; nunca con una traza.
+
+Con `IMG2AUDIO_LARGO=1`, diez veces más."""
 
 import io
 import os
@@ -84,7 +86,8 @@ OPCIONES = dict(
     ),
 )
 INGLES = re.compile(
-    r'\b(error|invalid|expected|argument|unrecognized|required|Traceback|No such|not found|cannot|must be|File|Path|Format|has an|is not|supported)\b'
+    r'\b(error|invalid|expected|argument|unrecognized|required|Traceback|No such|not found|cannot|must be|'
+    r'File|Path|Format|has an|is not|supported)\b'
 )
 AJENO = re.compile(
     r"\([^)]*\)|«[^»]*»|'[^']*'"
@@ -117,7 +120,8 @@ def argumentos(azar: random.Random) -> list[str]:
 @pytest.mark.filterwarnings('ignore:.*found in sys.modules')
 @pytest.mark.parametrize('semilla', range(6))
 def test_argumentos_al_azar(semilla, tmp_path, monkeypatch, apuntar):
-    "Estado 0, 1 o 2; si no es 0, algo se dice, en español y en la última línea; y no se escribe fuera de la carpeta en la que se está."
+    """Estado 0, 1 o 2; si no es 0, algo se dice, en español y en la última línea;
+    y no se escribe fuera de la carpeta en la que se está."""
     azar = random.Random(semilla)
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
     for _ in range(CASOS // 6):

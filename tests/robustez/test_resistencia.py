@@ -1,4 +1,6 @@
-"""Muchas veces seguidas, y muchos a la vez: ni se hincha, ni se mezcla. Con `IMG2AUDIO_LARGO=1`, quinientas sonorizaciones y cinco minutos de ocho usuarios.
+"""Muchas veces seguidas, y muchos a la vez: ni se hincha, ni se mezcla.
+
+Con `IMG2AUDIO_LARGO=1`, quinientas sonorizaciones y cinco minutos de ocho usuarios:
 
 IMG2AUDIO_LARGO=1 python -m pytest tests/robustez/test_resistencia.py -s
 """
@@ -23,13 +25,16 @@ from pathlib import Path
 def ocupa():
     "Memoria (bytes), descriptores e hilos de este proceso."
     gc.collect()
-    try: ctypes.CDLL(None).malloc_trim(0)  # lo que ya está libre, al sistema: así no se confunde lo que se guarda de más con lo que se guarda para luego
-    except AttributeError: pass            # no es glibc
+    # lo que ya está libre, al sistema: así no se confunde lo que se guarda de más con lo que se guarda para luego
+    try: ctypes.CDLL(None).malloc_trim(0)
+    except AttributeError: pass  # no es glibc
     def abierto(f):
         try: return os.readlink(f)
         except OSError: return '.ttf'  # el de la propia cuenta
     # matplotlib guarda las últimas 64 letras que abrió cada hilo, y ninguna más
-    return dict(memoria=int(Path('/proc/self/statm').read_text().split()[1])*os.sysconf('SC_PAGE_SIZE'), descriptores=sum(not abierto(f).endswith('.ttf') for f in Path('/proc/self/fd').iterdir()), hilos=len(os.listdir('/proc/self/task')))
+    return dict(memoria=int(Path('/proc/self/statm').read_text().split()[1])*os.sysconf('SC_PAGE_SIZE'),
+                descriptores=sum(not abierto(f).endswith('.ttf') for f in Path('/proc/self/fd').iterdir()),
+                hilos=len(os.listdir('/proc/self/task')))
 
 # Muchas seguidas
 import tempfile, warnings
@@ -41,12 +46,15 @@ warnings.simplefilter('ignore')
 fuentes, medidas, inicio = '🐶🐓🌧🌊👶⏰🤧🚁🪚🔥', {}, time.monotonic()
 with tempfile.TemporaryDirectory() as d:
     for i in range(veces):
-        opciones = dict(segundos=1 + i % 3, semilla=i, progreso=False, pasos=2)  # pocos pasos: lo que crece no depende de ellos
+        # pocos pasos: lo que crece no depende de ellos
+        opciones = dict(segundos=1 + i % 3, semilla=i, progreso=False, pasos=2)
         if i % 5 == 4:  # lo que falla también se repite
             try: sonorizar(b'no es una imagen', **opciones)
             except ImagenInvalida: pass
         if i % 3 == 2: s = sonorizar(texto=f'llueve {i} veces', **opciones)
-        else: s = sonorizar(fuentes[i % 10], texto='a lo lejos' if i % 4 == 0 else None, elegir_mejor_de=2 if i % 10 == 3 else 1, **opciones)
+        else:
+            texto, mejor_de = 'a lo lejos' if i % 4 == 0 else None, 2 if i % 10 == 3 else 1
+            s = sonorizar(fuentes[i % 10], texto=texto, elegir_mejor_de=mejor_de, **opciones)
         s.guardar(f'{d}/s.{("wav", "flac", "ogg", "mp3")[i % 4]}')
         if i % 10 == 7: lamina(s, fuentes[0])
         if i + 1 in (caliente, veces): medidas[i + 1] = ocupa()
@@ -57,7 +65,8 @@ import numpy as np
 from img2audio.puertas.aplicacion import Aplicacion
 segundos, usuarios = int(sys.argv[3]), int(sys.argv[4])
 pedido = lambda u, vez: dict(segundos=1 + u % 3, pasos=2, semilla=100*u + vez % 3)
-debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras for u in range(usuarios) for v in range(3)}
+debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras
+        for u in range(usuarios) for v in range(3)}
 apps, fallos, cuenta = [Aplicacion() for _ in range(usuarios)], [], [0]*usuarios
 def usa(u):
     "Un usuario: pide, pulsa, espera y mira si lo que oye es lo suyo."
@@ -66,7 +75,8 @@ def usa(u):
         for n, v in (dict(fuente=fuentes[u]) | pedido(u, vez)).items(): app.mandos[n].value = v
         app.pulsar(); app.esperar(600)
         titulo, sonido = app.historia[0] if app.historia else ('', None)
-        if 'Listo' not in app.estado.value or not titulo.startswith(fuentes[u]): fallos.append((u, vez, app.estado.value, titulo))
+        if 'Listo' not in app.estado.value or not titulo.startswith(fuentes[u]):
+            fallos.append((u, vez, app.estado.value, titulo))
         elif not np.array_equal(sonido.muestras, debe[u, vez % 3]): fallos.append((u, vez, 'no es su sonido'))
         if {t for t, _ in app.historia} - {fuentes[u]}: fallos.append((u, vez, 'en su historia hay lo de otro'))
         vez += 1; cuenta[u] = vez
@@ -87,7 +97,8 @@ print(json.dumps(dict(seguidas=seguidas, a_la_vez=a_la_vez)))
 
 @pytest.fixture(scope='module')
 def hecho(tmp_path_factory) -> dict:
-    "Lo que mide un proceso nuevo. Con dos montones de memoria, y no uno por hilo: lo que ocupa baila un 1 % de una ronda a otra, y no un 5 %."
+    """Lo que mide un proceso nuevo. Con dos montones de memoria, y no uno por hilo:
+    lo que ocupa baila un 1 % de una ronda a otra, y no un 5 %."""
     d = tmp_path_factory.mktemp('resistencia')
     (d / 'programa.py').write_text(PROGRAMA, encoding='utf-8')
     r = subprocess.run(
@@ -106,14 +117,16 @@ def hecho(tmp_path_factory) -> dict:
 def no_crece(antes: dict, despues: dict) -> None:
     "La memoria, dentro del 5 %; descriptores e hilos, ni uno más."
     print(
-        f"\nmemoria: {antes['memoria'] / 2**20:.0f} MiB y {despues['memoria'] / 2**20:.0f} MiB ({despues['memoria'] / antes['memoria'] - 1:+.1%}); descriptores: {antes['descriptores']} y {despues['descriptores']}; hilos: {antes['hilos']} y {despues['hilos']}"
+        f"\nmemoria: {antes['memoria'] / 2**20:.0f} MiB y {despues['memoria'] / 2**20:.0f} MiB "
+        f"({despues['memoria'] / antes['memoria'] - 1:+.1%}); descriptores: {antes['descriptores']} y "
+        f"{despues['descriptores']}; hilos: {antes['hilos']} y {despues['hilos']}"
     )
     assert despues['memoria'] <= 1.05 * antes['memoria']
     assert despues['descriptores'] <= antes['descriptores'] and despues['hilos'] <= antes['hilos']
 
 
 def test_muchas_seguidas(hecho, apuntar):
-    "Sonorizaciones de distinta duración, con imagen, texto o ambos, con candidatos y con errores por medio, en un proceso."
+    "En un proceso, de distinta duración, con imagen, texto o ambos, con candidatos y con errores por medio."
     m = hecho['seguidas']
     no_crece(m[str(CALIENTE)], m[str(VECES)])
     print(f"{VECES} sonorizaciones en {m['segundos']} s")

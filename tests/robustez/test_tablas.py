@@ -1,4 +1,6 @@
-"`leer_tabla` ante cincuenta clases de daño: o para y dice archivo y línea, o aparta las filas y las cuenta. Nunca una descripción falsa."
+"""`leer_tabla` ante cincuenta clases de daño: o para y dice archivo y línea, o aparta las filas y las cuenta.
+
+Nunca una descripción falsa."""
 
 import gzip
 import os
@@ -19,7 +21,8 @@ def con(linea: bytes) -> bytes:
     return b.replace(b'4,', linea + b'\n4,')  # en la línea 5
 
 
-# nombre: (bytes, extensión, línea que dice el error o `None` si no hay error, lo que dice, filas que quedan si no se es estricto o `None` si tampoco se lee)
+# nombre: (bytes, extensión, línea que dice el error o `None` si no hay error, lo que dice,
+# filas que quedan si no se es estricto o `None` si tampoco se lee)
 DAÑOS = {
     'campo de más': (con(b'9,x,y'), 'csv', 5, 'se esperaban 2 campos y hay 3', FILAS),
     'campo de menos': (con(b'9'), 'csv', 5, 'se esperaban 2 campos y hay 1', FILAS),
@@ -84,7 +87,9 @@ SIN_DAÑO = {  # lo que debe leerse igual
     'sin salto al final': b[:-1],
     'líneas en blanco': b.replace(b'\n', b'\n\n'),
     'otra columna': b'z,' + b.replace(b'\n', b'\n0,')[:-2],
-    'todo entre comillas': b'"id","caption"\n"1","Un perro ladra"\n"2","Llueve, y mucho"\n"3","Dijo ""hola"""\n"4","Canta un gallo"\n',
+    'todo entre comillas': (
+        b'"id","caption"\n"1","Un perro ladra"\n"2","Llueve, y mucho"\n"3","Dijo ""hola"""\n"4","Canta un gallo"\n'
+    ),
 }
 
 
@@ -128,7 +133,8 @@ def test_sin_daño(caso, tmp_path, apuntar):
 
 
 def test_al_azar(tmp_path, apuntar):
-    "Bytes cambiados con semilla fija: las filas que se leen son de las que había, salvo la que lleva el cambio, y siempre hay aviso si falta alguna."
+    """Bytes cambiados con semilla fija: las filas que se leen son de las que había, salvo la que lleva el cambio, y
+    siempre hay aviso si falta alguna."""
     azar, f = random.Random(3), tmp_path / 't.csv'
     for _ in range(500):
         d = bytearray(b)
