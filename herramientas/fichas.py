@@ -113,8 +113,8 @@ NOTAS = {
     ),
     "traductor": (
         "- **Aviso:** los textos de otras cosas (`de_otros`) y el umbral se añadieron después, sin volver a entrenar. "
-        "También el índice (`descripciones.safetensors`): cien frases del proyecto, y centros de racimos de la gramática "
-        "y de AudioCaps.\n"
+        "También el índice (`descripciones.safetensors`): cien frases del proyecto, y centros de racimos de la "
+        "gramática y de AudioCaps.\n"
     ),
     "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y "
     "fotografías de prueba: sus aciertos son algo optimistas. "

@@ -138,7 +138,7 @@ def cargar_imagenes(
 # %% ../nbs/00_base_de_datos.ipynb #cda5641a
 _GRAMATICA = json.loads((PAQUETE/"gramatica.json").read_text(encoding="utf-8"))
 SUJETOS = _GRAMATICA["sujetos"]  # clase -> idioma (`es` o `en`) -> sujetos
-PARA_DECIR = _GRAMATICA["para_decir"]  # frases enteras, para decir a qué suena algo
+PARA_DECIR = _GRAMATICA["para_decir"]  # frase entera, para decir a qué suena algo -> sus clases
 MODOS, LUGARES, MARCOS, UNIONES = (_GRAMATICA[x] for x in ("modos", "lugares", "marcos", "uniones"))  # idioma -> trozos
 
 # %% ../nbs/00_base_de_datos.ipynb #bc92dcdb

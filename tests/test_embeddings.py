@@ -1,4 +1,5 @@
 "Los embeddings, entre procesos: qué trozos se reconocen como propios, y qué deja quien muere escribiendo."
+
 import os
 import signal
 import subprocess
@@ -13,7 +14,15 @@ ENTORNO = {**os.environ, 'HF_HUB_OFFLINE': '1', 'PYTHONUTF8': '1', 'OMP_NUM_THRE
 
 
 def python(codigo: str, carpeta: Path, **entorno) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, '-c', codigo], cwd=carpeta, env=ENTORNO | entorno, capture_output=True, text=True, encoding='utf-8', timeout=300)
+    return subprocess.run(
+        [sys.executable, '-c', codigo],
+        cwd=carpeta,
+        env=ENTORNO | entorno,
+        capture_output=True,
+        text=True,
+        encoding='utf-8',
+        timeout=300,
+    )
 
 
 # Una tabla que no viene de `base_mini` tal cual, sino de transformarla con funciones sueltas,
@@ -62,16 +71,20 @@ def test_morir_escribiendo_textos(tmp_path):
     from datasets import Dataset
 
     from img2audio.comun.vectores import guardar_txt, leer_txt
-    proceso = subprocess.Popen([sys.executable, '-c', ESCRIBE_TXT], cwd=tmp_path, env=ENTORNO, stdout=subprocess.PIPE, text=True)
-    parcial = tmp_path/'textos.parcial'
-    while proceso.poll() is None and not (parcial/'000000010.txt').exists(): pass
+
+    proceso = subprocess.Popen(
+        [sys.executable, '-c', ESCRIBE_TXT], cwd=tmp_path, env=ENTORNO, stdout=subprocess.PIPE, text=True
+    )
+    parcial = tmp_path / 'textos.parcial'
+    while proceso.poll() is None and not (parcial / '000000010.txt').exists():
+        pass
     proceso.kill()
     proceso.communicate()
     assert proceso.returncode == -signal.SIGKILL
-    assert parcial.is_dir() and not (tmp_path/'textos').exists()
-    v = [[.5]*512]*3
-    guardar_txt(Dataset.from_dict(dict(caption=['a', 'b', 'c'], clip=v, clap=v)), tmp_path/'textos')
-    assert list(leer_txt(tmp_path/'textos')['caption']) == ['a', 'b', 'c']
+    assert parcial.is_dir() and not (tmp_path / 'textos').exists()
+    v = [[0.5] * 512] * 3
+    guardar_txt(Dataset.from_dict(dict(caption=['a', 'b', 'c'], clip=v, clap=v)), tmp_path / 'textos')
+    assert list(leer_txt(tmp_path / 'textos')['caption']) == ['a', 'b', 'c']
     assert not parcial.exists()
 
 
@@ -80,15 +93,17 @@ def test_un_corte_no_cambia_ni_un_bit(tmp_path, monkeypatch):
     from img2audio.base_de_datos import base_mini
     from img2audio.comun.vectores import leer_embeddings
     from img2audio.embeddings import CodificadorCLAP, extraer_embeddings
+
     de_verdad, base = CodificadorCLAP.texto, base_mini(60)
-    cortada, entera = tmp_path/'cortada.parquet', tmp_path/'entera.parquet'
+    cortada, entera = tmp_path / 'cortada.parquet', tmp_path / 'entera.parquet'
 
     def extraer(archivo: Path, hasta: int | None = None, parte: int = 25) -> list[int]:
         "Cuántos textos se le piden a CLAP cada vez; se corta en la llamada `hasta`."
         veces = []
 
         def texto(self, textos, *resto):
-            if len(veces) == hasta: raise InterruptedError('se fue la luz')
+            if len(veces) == hasta:
+                raise InterruptedError('se fue la luz')
             veces.append(len(textos))
             return de_verdad(self, textos, *resto)
 
@@ -99,14 +114,16 @@ def test_un_corte_no_cambia_ni_un_bit(tmp_path, monkeypatch):
     def bits(archivo: Path) -> list[bytes]:
         return [leer_embeddings(archivo)[c][:].numpy().tobytes() for c in ('clip', 'clap')]
 
-    with pytest.raises(InterruptedError, match='se fue la luz'): extraer(cortada, hasta=2)
+    with pytest.raises(InterruptedError, match='se fue la luz'):
+        extraer(cortada, hasta=2)
     assert not cortada.exists()
     assert extraer(cortada) == [10]  # de 25, 25 y 10, solo faltaban las 10 últimas
     assert extraer(entera) == [25, 25, 10]
     assert bits(cortada) == bits(entera)
     cortada.unlink()
-    with pytest.raises(InterruptedError): extraer(cortada, hasta=2)
-    trozo = next(tmp_path.glob('cortada*.trozos'))/'000000000.parquet'
+    with pytest.raises(InterruptedError):
+        extraer(cortada, hasta=2)
+    trozo = next(tmp_path.glob('cortada*.trozos')) / '000000000.parquet'
     trozo.write_bytes(trozo.read_bytes()[:5000])
     extraer(cortada, parte=20)  # con otro reparto, otros trozos
     assert len(leer_embeddings(cortada)) == 60
@@ -120,59 +137,90 @@ def test_tablas_que_no_sirven(tmp_path):
     from datasets import Dataset
 
     from img2audio.embeddings import extraer_embeddings
-    for columnas, dice in ((dict(texto=['a']), 'no tiene columna «caption»'), (dict(caption=['a'], clip=[0.]), 'ya tiene'),
-                           (dict(caption=[]), 'ninguna descripción'), (dict(caption=['a', None]), 'El texto 1 de la lista')):
+
+    for columnas, dice in (
+        (dict(texto=['a']), 'no tiene columna «caption»'),
+        (dict(caption=['a'], clip=[0.0]), 'ya tiene'),
+        (dict(caption=[]), 'ninguna descripción'),
+        (dict(caption=['a', None]), 'El texto 1 de la lista'),
+    ):
         with pytest.raises((TypeError, ValueError), match=dice):
-            extraer_embeddings(Dataset.from_dict(columnas), tmp_path/'tabla.parquet', 'no-hay')
-    with pytest.raises(TypeError, match='llegó list'): extraer_embeddings(['a'], tmp_path/'tabla.parquet', 'no-hay')
+            extraer_embeddings(Dataset.from_dict(columnas), tmp_path / 'tabla.parquet', 'no-hay')
+    with pytest.raises(TypeError, match='llegó list'):
+        extraer_embeddings(['a'], tmp_path / 'tabla.parquet', 'no-hay')
     with pytest.raises(ValueError, match='parte debe ser al menos 1'):
-        extraer_embeddings(Dataset.from_dict(dict(caption=['a'])), tmp_path/'tabla.parquet', 'no-hay', parte=0)
+        extraer_embeddings(Dataset.from_dict(dict(caption=['a'])), tmp_path / 'tabla.parquet', 'no-hay', parte=0)
 
 
 # --- Cómo llega un texto, y qué números salen: en este proceso ---
 
+
 @pytest.fixture(scope='module')
 def codificadores():
     from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
+
     return dict(clip=CodificadorCLIP(), clap=CodificadorCLAP())
 
 
 def test_lo_que_no_es_una_lista_se_dice(codificadores):
     "Textos, imágenes y ondas que no valen: el error los señala. Nada que codificar da una tabla vacía."
     import numpy as np
+
     clip, clap = codificadores['clip'], codificadores['clap']
-    silbido = np.sin(2*np.pi*440*np.arange(16_000)/16_000).astype(np.float32)
+    silbido = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32)
     for cod in (clip, clap):
         assert cod.texto([]).shape == (0, 512)
         assert not cod.texto(['a']).is_inference()  # se puede aprender de ellos
-        for malo, dice in (('lluvia', 'lista de textos y llegó str'), (None, 'llegó NoneType'), (['a', None], 'El texto 1 .*NoneType'),
-                           ([float('nan')], 'sino float: nan'), (['mal le\udced do'], 'no es Unicode válido')):
-            with pytest.raises((TypeError, ValueError), match=dice): cod.texto(malo)
-        with pytest.raises(ValueError, match='batch_size debe ser al menos 1, y es 0'): cod.texto(['a'], batch_size=0)
+        for malo, dice in (
+            ('lluvia', 'lista de textos y llegó str'),
+            (None, 'llegó NoneType'),
+            (['a', None], 'El texto 1 .*NoneType'),
+            ([float('nan')], 'sino float: nan'),
+            (['mal le\udced do'], 'no es Unicode válido'),
+        ):
+            with pytest.raises((TypeError, ValueError), match=dice):
+                cod.texto(malo)
+        with pytest.raises(ValueError, match='batch_size debe ser al menos 1, y es 0'):
+            cod.texto(['a'], batch_size=0)
     assert clip.imagen([]).shape == (0, 512) and clap.audio([]).shape == (0, 512)
-    for malo, dice in (('🐶', 'lista de imágenes y llegó str'), (None, 'llegó NoneType'), (['🐶', 3], 'La imagen 1 de la lista es int'),
-                       ([b'esto no es una imagen'], 'No se pudo abrir')):
-        with pytest.raises((TypeError, ValueError), match=dice): clip.imagen(malo)
-    with pytest.raises(ValueError, match='y es -1'): clip.imagen(['🐶'], batch_size=-1)
-    for malo, dice in ((silbido, 'lista de ondas y llegó una sola'), (None, 'lista de ondas'), ([None], 'de tipo object'),
-                       ([silbido, np.stack([silbido]*2)], r'El sonido 1 de la lista tiene forma \(2, 16000\)'),
-                       ([np.append(silbido, np.nan)], 'El sonido 0 de la lista tiene muestras que no son números'),
-                       ([np.append(silbido, np.inf)], 'infinito'), ([(1000*silbido).astype(np.int16)], 'de tipo int16'),
-                       ([np.zeros(0, np.float32)], 'con alguna muestra')):
-        with pytest.raises((TypeError, ValueError), match=dice): clap.audio(malo)
-    with pytest.raises(ValueError, match='La frecuencia debe ser positiva'): clap.audio([silbido], frecuencia=0)
+    for malo, dice in (
+        ('🐶', 'lista de imágenes y llegó str'),
+        (None, 'llegó NoneType'),
+        (['🐶', 3], 'La imagen 1 de la lista es int'),
+        ([b'esto no es una imagen'], 'No se pudo abrir'),
+    ):
+        with pytest.raises((TypeError, ValueError), match=dice):
+            clip.imagen(malo)
+    with pytest.raises(ValueError, match='y es -1'):
+        clip.imagen(['🐶'], batch_size=-1)
+    for malo, dice in (
+        (silbido, 'lista de ondas y llegó una sola'),
+        (None, 'lista de ondas'),
+        ([None], 'de tipo object'),
+        ([silbido, np.stack([silbido] * 2)], r'El sonido 1 de la lista tiene forma \(2, 16000\)'),
+        ([np.append(silbido, np.nan)], 'El sonido 0 de la lista tiene muestras que no son números'),
+        ([np.append(silbido, np.inf)], 'infinito'),
+        ([(1000 * silbido).astype(np.int16)], 'de tipo int16'),
+        ([np.zeros(0, np.float32)], 'con alguna muestra'),
+    ):
+        with pytest.raises((TypeError, ValueError), match=dice):
+            clap.audio(malo)
+    with pytest.raises(ValueError, match='La frecuencia debe ser positiva'):
+        clap.audio([silbido], frecuencia=0)
     assert clap.audio(np.stack([silbido, -silbido])).shape == (2, 512)  # una matriz es una lista de ondas
 
 
 @pytest.mark.parametrize('dispositivo', ['meta', 'nada', 'cuda:99'])
 def test_el_dispositivo_que_no_hay(dispositivo):
     from img2audio.embeddings import CodificadorCLIP
+
     with pytest.raises(ValueError, match=f'no se puede usar el dispositivo «{dispositivo}»; se puede: cpu'):
         CodificadorCLIP('mini', dispositivo)
 
 
 def coseno(cod, a: list[str], b: list[str]):
     from torch.nn.functional import cosine_similarity
+
     return cosine_similarity(cod.texto(a), cod.texto(b))
 
 
@@ -210,10 +258,11 @@ VARIANTES = dict(
 @pytest.mark.parametrize('variante', VARIANTES)
 def test_las_variantes_de_un_texto_son_el_mismo(codificadores, variante, apuntar):
     from img2audio.base_de_datos import CONCEPTOS, base_mini
+
     textos = [*CONCEPTOS.values(), 'un helicóptero', "it's raining", 'A dog barks', *base_mini(40)['caption']]
     for nombre, cod in codificadores.items():
         c = coseno(cod, textos, [VARIANTES[variante](t) for t in textos])
-        assert c.min() > .99, f'{nombre}: {textos[c.argmin()]}'
+        assert c.min() > 0.99, f'{nombre}: {textos[c.argmin()]}'
         apuntar(len(textos))
 
 
@@ -222,12 +271,13 @@ def test_nada_corta_un_texto_a_medias(codificadores):
     principios = ['un perro ladró', 'llovió', '3 perros', 'ñu', 'un perro (grande)']
     principios += ['un 50% de lluvia', 'ladra ¡ya!', 'œuvre', 'perro/gato']
     for cod in codificadores.values():
-        assert coseno(cod, principios, [f'{p} y el mar' for p in principios]).max() < .999
+        assert coseno(cod, principios, [f'{p} y el mar' for p in principios]).max() < 0.999
 
 
 def test_una_forma_de_unicode_para_todos():
     "También para un perfil que distinga mayúsculas, y que las sigue distinguiendo."
     from img2audio.comun.textos import textos_validos
+
     assert textos_validos([unicodedata.normalize('NFD', ' Un  helicóptero\n')]) == ['Un helicóptero']
 
 
@@ -239,41 +289,46 @@ def test_el_normalizador_es_el_del_archivo(tmp_path):
 
     from img2audio.comun.perfiles import MINI
     from img2audio.comun.textos import cargar_tokenizer, normalizador_mini
+
     suyo = {}
     for pieza in ('clip', 'clap'):
-        t = cargar_tokenizer(MINI/pieza)
-        t.save_pretrained(tmp_path/pieza)
-        for c in (MINI/pieza, tmp_path/pieza):
-            suyo[c] = json.loads((c/'tokenizer.json').read_text(encoding='utf-8'))['normalizer']
-        assert cargar_tokenizer(tmp_path/pieza)('¡PERRO!') == t('perro')
+        t = cargar_tokenizer(MINI / pieza)
+        t.save_pretrained(tmp_path / pieza)
+        for c in (MINI / pieza, tmp_path / pieza):
+            suyo[c] = json.loads((c / 'tokenizer.json').read_text(encoding='utf-8'))['normalizer']
+        assert cargar_tokenizer(tmp_path / pieza)('¡PERRO!') == t('perro')
     t.backend_tokenizer.normalizer = normalizador_mini()
     assert all(n == json.loads(t.backend_tokenizer.to_str())['normalizer'] for n in suyo.values())
-    RobertaTokenizer().train_new_from_iterator(['un perro, un Perro'], 300).save_pretrained(tmp_path/'roberta')
-    r = cargar_tokenizer(tmp_path/'roberta')
+    RobertaTokenizer().train_new_from_iterator(['un perro, un Perro'], 300).save_pretrained(tmp_path / 'roberta')
+    r = cargar_tokenizer(tmp_path / 'roberta')
     assert isinstance(r, RobertaTokenizer) and r('Perro')['input_ids'] != r('perro')['input_ids']
 
 
 def test_setenta_y_siete_tokens(codificadores):
     "Lo que hay tras el token 20 cuenta; tras la 77, no, y se avisa."
     from img2audio.comun.textos import TextoAjeno
+
     for cod in codificadores.values():
         largo = 'lluvia y lluvia y ' * 12
         assert 20 < len(cod.tokenizer(largo)['input_ids']) < 77
-        assert coseno(cod, [largo + 'un perro'], [largo + 'el mar']) < .999
+        assert coseno(cod, [largo + 'un perro'], [largo + 'el mar']) < 0.999
         larguisimo = 'lluvia y ' * 60
         with pytest.warns(TextoAjeno, match='demasiado largo'):
             c = coseno(cod, [larguisimo + 'un perro'], [larguisimo + 'el mar'])
-        assert c > .9999
+        assert c > 0.9999
 
 
 def test_avisos_de_lo_que_apenas_se_lee(codificadores):
     "De otro alfabeto, o sin una sola letra. De lo que se lee, ninguno; y de muchos, uno solo."
     from img2audio.base_de_datos import SUJETOS, base_mini
     from img2audio.comun.textos import TextoAjeno
+
     for cod in codificadores.values():
         for texto in ('犬が吠えている', 'собака лает', 'الكلب ينبح', 'ο σκύλος γαβγίζει', '🐓', '¡¡!!', '개가 짖는다'):
-            with pytest.warns(TextoAjeno, match='apenas sabe leer un texto'): cod.texto([texto, 'un perro'])
-        with pytest.warns(TextoAjeno, match='leer 2 textos'): cod.texto(['犬が吠えている', 'собака лает'])
+            with pytest.warns(TextoAjeno, match='apenas sabe leer un texto'):
+                cod.texto([texto, 'un perro'])
+        with pytest.warns(TextoAjeno, match='leer 2 textos'):
+            cod.texto(['犬が吠えている', 'собака лает'])
         with warnings.catch_warnings():
             warnings.simplefilter('error')
             cod.texto([t for c in SUJETOS.values() for ts in c.values() for t in ts])
@@ -286,6 +341,7 @@ def test_la_huella_es_de_los_pesos_y_de_los_tokenizers(codificadores):
     import torch
 
     from img2audio.comun.vectores import huella_extraccion
+
     cods = list(codificadores.values())
     suya = huella_extraccion(['a'], 10, cods)
     codificadores['clip'].texto(['una frase cualquiera'])  # usarlos no la cambia
@@ -293,7 +349,8 @@ def test_la_huella_es_de_los_pesos_y_de_los_tokenizers(codificadores):
     otras = {suya, huella_extraccion(['b'], 10, cods), huella_extraccion(['a'], 20, cods)}
     for i in (0, 1):
         c = copy.deepcopy(cods[i])
-        with torch.no_grad(): next(p for n, p in c.modelo.named_parameters() if n.startswith('text_'))[0, 0] += 1
+        with torch.no_grad():
+            next(p for n, p in c.modelo.named_parameters() if n.startswith('text_'))[0, 0] += 1
         otras.add(huella_extraccion(['a'], 10, [c if k == i else x for k, x in enumerate(cods)]))
         c = copy.copy(cods[i])
         c.tokenizer = copy.deepcopy(c.tokenizer)
@@ -306,13 +363,16 @@ def test_clap_oye_lo_mismo_a_otra_frecuencia(codificadores):
     "Un silbido de 1 kHz, muestreado a 8, 16 y 44,1 kHz, es el mismo; no el de 1 kHz leído como si fuera de 2."
     import numpy as np
     from torch.nn.functional import cosine_similarity
+
     clap = codificadores['clap']
 
-    def silbido(hz): return np.sin(2*np.pi*1000*np.arange(5*hz)/hz).astype(np.float32)
+    def silbido(hz):
+        return np.sin(2 * np.pi * 1000 * np.arange(5 * hz) / hz).astype(np.float32)
 
     debe = clap.audio([silbido(16_000)], 16_000)
-    for hz in (8000, 44_100, 48_000): assert cosine_similarity(debe, clap.audio([silbido(hz)], hz)).item() > .98, hz
-    assert cosine_similarity(debe, clap.audio([silbido(8000)], 16_000)).item() < .9
+    for hz in (8000, 44_100, 48_000):
+        assert cosine_similarity(debe, clap.audio([silbido(hz)], hz)).item() > 0.98, hz
+    assert cosine_similarity(debe, clap.audio([silbido(8000)], 16_000)).item() < 0.9
 
 
 def letras(textos, **_):
@@ -324,22 +384,29 @@ def test_hasta_donde_cabe_un_texto():
     "De 75 letras, entero y sin avisos; de 76, las 75 primeras, y el token de fin."
     from img2audio.comun.sistema import recoger_avisos
     from img2audio.comun.textos import tokenizar
+
     for n, avisa in ((75, False), (76, True), (200, True)):
-        with recoger_avisos() as avisos: (tokens,) = tokenizar(['a'*n], letras)
-        assert tokens == [1, *[ord('a')]*75, 2] and bool(avisos) == avisa
+        with recoger_avisos() as avisos:
+            (tokens,) = tokenizar(['a' * n], letras)
+        assert tokens == [1, *[ord('a')] * 75, 2] and bool(avisos) == avisa
 
 
 def test_menos_de_una_letra_por_token():
     from img2audio.comun.sistema import recoger_avisos
     from img2audio.comun.textos import tokenizar
+
     for texto, avisa in (('perro', False), ('a', False), ('7', False), ('', False), ('a!', True), ('!', True)):
-        with recoger_avisos() as avisos: tokenizar([texto], letras)
+        with recoger_avisos() as avisos:
+            tokenizar([texto], letras)
         assert bool(avisos) == avisa, texto
-    with recoger_avisos() as avisos: tokenizar(['perro'], lambda textos, **_: dict(input_ids=[[1, 2]]))
+    with recoger_avisos() as avisos:
+        tokenizar(['perro'], lambda textos, **_: dict(input_ids=[[1, 2]]))
     assert len(avisos) == 1  # ni un token suyo
 
 
 def test_los_bordes_de_los_sustitutos():
     from img2audio.comun.textos import textos_validos
-    for c in ('\ud800', '\udfff'): pytest.raises(ValueError, textos_validos, [c]).match('no es Unicode válido')
+
+    for c in ('\ud800', '\udfff'):
+        pytest.raises(ValueError, textos_validos, [c]).match('no es Unicode válido')
     assert textos_validos(['\ud7ff', '\ue000']) == ['\ud7ff', '\ue000']

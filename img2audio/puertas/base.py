@@ -18,8 +18,8 @@ from fastcore.script import call_parse
 from safetensors import safe_open
 
 from ..base_de_datos import cargar_audiocaps
-from ..comun.indice import Indice, crear_indice, guardar_indice
 from ..comun.difusion import elegir_dispositivo
+from ..comun.indice import Indice, crear_indice, guardar_indice
 from ..comun.perfiles import PIEZAS, Perfil, archivo_de_tensores, cargar_perfil
 from ..comun.sistema import ErrorDeUso, Param, de_una_vez, errores_en_claro, por_turno
 from ..comun.vectores import leer_embeddings, matriz
@@ -102,7 +102,9 @@ def entrenar_traductor_de(
     temperatura: float | None = None,   # de la memoria; si no se da, la de su CLIP
     **kwargs,
 ) -> Path:                              # la carpeta del Traductor, `p.traductor`, que aparece cuando está completa
-    "Entrena el Traductor de un perfil con descripciones, y lo guarda. Lo que se interrumpe sigue donde iba."
+    """Entrena el Traductor de un perfil con descripciones, lo guarda, y avisa si lo que recuerda se junta.
+
+    Lo que se interrumpe sigue donde iba. Lanza `ErrorDeUso` si los racimos son menos que 0."""
     if racimos < 0: raise ErrorDeUso(f"Los racimos de la memoria no pueden ser menos que 0, y se pidieron {racimos}.")
     destino, parcial = Path(p.traductor), Path(f"{p.traductor}.parcial")
     tabla = parcial/"embeddings.parquet"

@@ -35,15 +35,16 @@ def indice_mini(
 ) -> Indice:
     "El índice de `mini`: las frases de `PARA_DECIR`, y dónde acaba lo que CLAP sabe de los diez conceptos."
     clap = CodificadorCLAP(perfil)
-    if not audiocaps: return crear_indice(PARA_DECIR, clap.texto(PARA_DECIR))
+    frases = list(PARA_DECIR)
+    if not audiocaps: return crear_indice(frases, clap.texto(frases))
     azar = random.Random(semilla)
     def humanas(parte, con):
         distintas = list(dict.fromkeys(cargar_audiocaps(parte)["caption"]))
         return [t for t in distintas if bool(conceptos_de(t)) == con]
     propias = list(base_mini(n, semilla)["caption"]) + azar.sample(humanas("train", True), n)
     otras = azar.sample(humanas("train", False), 2*n)
-    partes = (PARA_DECIR, propias, otras, humanas("val", True))
-    return crear_indice(PARA_DECIR, *(clap.texto(p) for p in partes))
+    partes = (frases, propias, otras, humanas("val", True))
+    return crear_indice(frases, *(clap.texto(p) for p in partes))
 
 # %% ../../nbs/taller/miniatura.ipynb #5fd0b9c9
 def textos_de_otros(
