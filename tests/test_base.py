@@ -122,13 +122,8 @@ def hub(taller):
     "El hub, con los repositorios de `base` y `base-l` y unos cuantos averiados."
     h = Hub()
     for m in PIEZAS:
-        h.publicar(
-            *(
-                getattr(PERFILES['base'], m).split('@')[0],
-                taller / 'modelos' / m,
-                getattr(PERFILES['base'], m).split('@')[1],
-            )
-        )
+        suyo, revision_suya = getattr(PERFILES['base'], m).split('@')
+        h.publicar(suyo, taller / 'modelos' / m, revision_suya)
     nombre, revision = PERFILES['base-l'].audioldm.split('@')
     h.publicar(nombre, taller / 'trozos' / 'audioldm', revision)  # con los pesos en varios archivos, y otro CLAP dentro
     h.publicar('pruebas/traductor', taller / 'modelos' / 'traductor', 'a' * 40)
@@ -210,10 +205,8 @@ def hecho(taller, hub, muerto) -> dict:
     """Lo que hizo la tanda de descargas. De CLAP ya estaban en la caché los pesos, y nada más:
     así los dejan a veces otros programas."""
     pesos, d = taller / 'modelos' / 'clap' / PESOS, carpeta_de(taller, CLAP)
-    blob, enlace = (
-        d / 'blobs' / hashlib.sha256(pesos.read_bytes()).hexdigest(),
-        d / 'snapshots' / hub.repos[CLAP]['revision'] / PESOS,
-    )
+    blob = d / 'blobs' / hashlib.sha256(pesos.read_bytes()).hexdigest()
+    enlace = d / 'snapshots' / hub.repos[CLAP]['revision'] / PESOS
     for f in (blob, enlace):
         f.parent.mkdir(parents=True)
     shutil.copy(pesos, blob)
@@ -393,10 +386,11 @@ def test_sin_red_suena_lo_mismo(taller, sin_red):
     'caso, dice',
     [
         ('base-m', 'la variable HF_HUB_OFFLINE impide usar la red. Por descargar: cvssp/audioldm-m-full (2.61 GB)'),
+        # por su nombre, la de los perfiles
         (
             'mezcla',
             f'No se pudo obtener cvssp/audioldm-m-full (revisión {PERFILES["base-m"].audioldm.split("@")[1][:7]})',
-        ),  # por su nombre, la de los perfiles
+        ),
         ('sin hub', 'no está en la caché, y no hay red. Por descargar: cvssp/audioldm-m-full (2.61 GB)'),
         ('dañado', 'está cortado o dañado: bórrelo y vuelva a obtenerlo'),
     ],

@@ -278,7 +278,7 @@ def test_un_lote_con_otro_traductor_no_es_el_mismo(fotos, tmp_path):
 
     uno = hacer()
     assert hacer() == uno and huella_perfil(str(p)) == huella_perfil('mini')
-    (pesos,) = (p / 'traductor').glob('*.safetensors')
+    (pesos,) = (p / 'traductor').glob('diffusion*.safetensors')
     nuevos = {k: v.flip(0) for k, v in load_file(pesos).items()}
     save_file(nuevos, pesos, metadata=dict(format='pt'))
     assert hacer() > uno and huella_perfil(str(p)) != huella_perfil('mini')

@@ -410,3 +410,18 @@ def test_los_bordes_de_los_sustitutos():
     for c in ('\ud800', '\udfff'):
         pytest.raises(ValueError, textos_validos, [c]).match('no es Unicode válido')
     assert textos_validos(['\ud7ff', '\ue000']) == ['\ud7ff', '\ue000']
+
+
+def test_de_una_en_una(tmp_path):
+    "Trozos de una sola descripción: lo mismo que de una vez."
+    import torch
+    from datasets import Dataset
+
+    from img2audio.embeddings import brecha_modal, extraer_embeddings
+
+    base = Dataset.from_dict(dict(caption=['lluvia', 'un perro', 'lluvia']))
+    una, todas = (extraer_embeddings(base, tmp_path / f'{n}.parquet', parte=n, progreso=False) for n in (1, 4096))
+    for c in ('clip', 'clap'):
+        assert torch.allclose(una[c][:], todas[c][:], atol=1e-4)
+    a = torch.tensor([[2.0, 0.0], [0.0, 5.0]])  # su centro, (½, ½); el de la otra, (−1, 0)
+    assert abs(brecha_modal(a, torch.tensor([[-3.0, 0.0]])) - 2.5**0.5) < 1e-6

@@ -22,7 +22,7 @@ from img2audio.comun.imagenes import abrir_imagen
 from img2audio.comun.perfiles import PERFILES, Perfil
 from img2audio.comun.sistema import recoger_avisos
 from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido
-from img2audio.integracion import TuberiaImg2Audio, _cargar, cargar_tuberia, sonorizar
+from img2audio.integracion import TuberiaImg2Audio, _cargar, cargar_tuberia, slerp, sonorizar
 from img2audio.puertas.atender import sonorizar_lote
 from img2audio.puertas.variaciones import continuar, rellenar
 
@@ -366,3 +366,14 @@ def test_los_tensores_que_casan():
     comprobar(sonido=tono(FRECUENCIA), mascara=mascara)
     with pytest.raises(ValueError, match='31'):
         comprobar(sonido=tono(FRECUENCIA), mascara=mascara[:31])
+
+
+@pytest.mark.parametrize('angulo', [1e-5, 1e-3, 0.5, 2.0, np.pi - 2e-3])
+def test_el_camino_de_la_esfera_es_el_de_scipy(angulo):
+    "Giros iguales en pasos iguales, en todos los ángulos; y la longitud de los extremos no cuenta."
+    from scipy.spatial import geometric_slerp
+
+    a, b = np.array([1.0, 0, 0]), np.array([np.cos(angulo), 0, np.sin(angulo)])
+    pesos = np.linspace(0, 1, 6)
+    sale = slerp(torch.tensor(3 * a)[None], torch.tensor(7 * b)[None], torch.tensor(pesos))
+    assert np.abs(sale.numpy() - geometric_slerp(a, b, pesos)).max() < 1e-9

@@ -112,9 +112,8 @@ def test_recordar():
     assert Traductor(8).eval().recordar(x) is x  # de fábrica, sin memoria
     red = con_memoria(Traductor(8, 8), EJES, k=8)
     assert torch.allclose(red.recuerdos.sum(0), torch.ones(8), atol=0.1)
-    assert torch.allclose(
-        red.recordar(DUDOSA)[0, :2], torch.tensor([1.0, 0.0]), atol=0.05
-    )  # se decide por el más cercano
+    # se decide por el más cercano
+    assert torch.allclose(red.recordar(DUDOSA)[0, :2], torch.tensor([1.0, 0.0]), atol=0.05)
     red.register_to_config(temperatura=1.0)
     assert red.recordar(DUDOSA)[0, 0] < 0.3  # con τ grande, un poco de todos
     with pytest.raises(ValueError, match='8 racimos con 5 textos'):

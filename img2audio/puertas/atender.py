@@ -307,9 +307,9 @@ def _guardar_resultado(r: Resultado, base: Path, huella: str) -> list[list]:
         if r.error is not None: raise r.error
         sonidos, filas = r.sonido if isinstance(r.sonido, list) else [r.sonido], []
         for ruta, s in zip(_rutas(base, len(sonidos)), sonidos, strict=True):
-            descripcion, coseno = s.cercanas[0]
+            descripcion, coseno = s.cercanas[0] if s.cercanas else ("", None)
             s.guardar(ruta)
-            suena = [f"{s.segundos:.2f}", s.semilla, descripcion, f"{coseno:.3f}"]
+            suena = [f"{s.segundos:.2f}", s.semilla, descripcion, "" if coseno is None else f"{coseno:.3f}"]
             filas.append([nombre, ruta.name, *suena, r.aviso, "", huella])
         return filas
     except Exception as e:
@@ -416,7 +416,7 @@ def atender(
     motor: str,
     checkpoint: str,
     permitir_red_local: bool,
-    revisar: bool,             # solo revisar el perfil
+    revisar: bool = False,     # solo revisar el perfil
     **kwargs,
 ) -> int:                      # estado de salida
     "Reparte lo pedido en la línea de órdenes entre `ejecutar` y `ejecutar_lote`. Lanza `ErrorDeUso` si algo no casa."
