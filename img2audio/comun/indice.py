@@ -118,9 +118,9 @@ def guardar_indice(
     "Escribe el índice entero, o nada."
     tensores = dict(clap=indice.clap, conocidos=indice.conocidos, otros=indice.otros)
     tensores = {n: x.half().contiguous() for n, x in tensores.items() if x is not None}
-    cabecera = dict(textos=json.dumps(indice.textos, ensure_ascii=False), umbral=str(indice.umbral))
+    frases = json.dumps(dict(textos=indice.textos, umbral=indice.umbral), ensure_ascii=False)
     destino = Path(carpeta)/ARCHIVO_INDICE
-    with de_una_vez(destino) as f: save_file(tensores, f, metadata=cabecera)
+    with de_una_vez(destino) as f: save_file(tensores, f, metadata=dict(indice=frases))
     return destino
 
 def leer_indice(
@@ -132,8 +132,8 @@ def leer_indice(
     try:
         with safe_open(archivo, "pt") as f:
             tensores = {n: f.get_tensor(n).float() for n in f.keys()}
-            cabecera = f.metadata()
-        return Indice(json.loads(cabecera["textos"]), umbral=float(cabecera["umbral"]), **tensores)
+            frases = json.loads(f.metadata()["indice"])
+        return Indice(**frases, **tensores)
     except Exception as e:
         raise ErrorDeUso(f"«{archivo}» no es un índice de descripciones ({type(e).__name__}): vuelva a obtenerlo, o "
                          "bórrelo y el perfil seguirá sin él.") from e
