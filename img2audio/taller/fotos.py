@@ -34,6 +34,14 @@ SUMAS_FOTOS = dict(  # SHA-256; los demás no la dan
     imagenette="88daccb09b6fce93f45e6c09ddeb269cce705549e6bff322092a2a5a11489863")
 
 # %% ../../nbs/taller/fotos.ipynb #59d529cb
+def _desempaquetar_tar(archivo: Path, carpeta: Path) -> None:
+    "Un tar, sin nada que se salga de la carpeta. El Python 3.11 de Debian 12 no trae aún el filtro que lo mira."
+    with tarfile.open(archivo) as a:
+        if hasattr(tarfile, "data_filter"): return a.extractall(carpeta, filter="data")
+        dentro = Path(carpeta).resolve()
+        normales = [m for m in a if m.isfile() or m.isdir()]
+        a.extractall(carpeta, [m for m in normales if (dentro/m.name).resolve().is_relative_to(dentro)])
+
 def desempaquetar(
     archivo: str | Path,   # zip o tar, comprimido o no, se llame como se llame
     carpeta: str | Path,   # donde dejarlo
@@ -42,7 +50,7 @@ def desempaquetar(
 
     Lanza `ErrorDeUso` si no es un zip ni un tar; los de dentro que no lo sean se dejan como están."""
     if zipfile.is_zipfile(archivo): shutil.unpack_archive(archivo, carpeta, "zip")
-    elif tarfile.is_tarfile(archivo): shutil.unpack_archive(archivo, carpeta, "tar", filter="data")
+    elif tarfile.is_tarfile(archivo): _desempaquetar_tar(archivo, carpeta)
     else: raise ErrorDeUso(f"«{corto_de(archivo)}» no es un archivo zip ni tar.")
     for f in sorted(Path(carpeta).rglob("*")):
         if es_del_sistema(f.relative_to(carpeta)) or not f.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")): continue
