@@ -34,7 +34,7 @@ def principal(
                   nargs="*") = None,
     o: _Corta("Archivo de sonido que se escribe: .wav, .flac, .ogg o .mp3 (si no, sonido.wav), o - (un WAV, por la "
               "salida estándar); con --lote, carpeta (si no, sonidos)", str) = "",
-    texto: Param("Descripción del sonido, sola o junto a la imagen", str) = "",
+    texto: Param("Descripción del sonido, sola o junto a la imagen; en inglés, si el perfil no es mini", str) = "",
     peso_texto: Param("Peso del texto frente a la imagen, de 0 a 1", numero) = .5,
     segundos: Param(f"Duración, en segundos (si no, la del perfil: {SEGUNDOS:g})", numero) = None,
     pasos: Param(f"Pasos de la difusión (si no, los del perfil: {PASOS}; con el motor audioldm, 200)", int) = None,
