@@ -44,7 +44,7 @@ from img2audio.comun.difusion import (
 )
 from .comun.imagenes import abrir_imagen
 from .comun.indice import leer_indice
-from .comun.perfiles import OYE_OTRO, Perfil, carga_en_claro, cargar_perfil
+from .comun.perfiles import OYE_OTRO, Perfil, carga_en_claro, cargar_perfil, que_perfil
 from .comun.sistema import ErrorDeUso, avisar, corto_de, recoger_avisos, sin_avisos
 from .comun.sonidos import Sonido, log_mel, nivelar
 from .comun.textos import TextoAjeno, cargar_tokenizer, tokenizar
@@ -394,7 +394,7 @@ _DE_LA_TUBERIA = ["imagen", "texto", "prompt_embeds", "n", "barra", "output_type
 
 def _como_el_perfil(perfil: str | Perfil, pedido: dict) -> dict:
     "Lo pedido y, de lo que no se pide, lo que prefiere el perfil."
-    p = cargar_perfil(perfil)
+    p = que_perfil(perfil)
     suyo = dict(segundos=p.segundos, pasos=p.pasos, guia=p.guia, texto_negativo=p.negativo)
     return suyo | {k: v for k, v in pedido.items() if v is not None or k not in suyo}
 
@@ -435,8 +435,8 @@ def generar(
     salida = []
     for i, e in enumerate(condiciones):
         suyos = sonidos[i*cuantos:(i + 1)*cuantos]
-        for j, s in enumerate(suyos):
-            s.semilla, s.cercanas = None if generator else semilla + j, mas_cercanas(tuberia, e)
+        cercanas = mas_cercanas(tuberia, e)
+        for j, s in enumerate(suyos): s.semilla, s.cercanas = None if generator else semilla + j, list(cercanas)
         if elegir_mejor_de > 1:
             orden = parecido_clap(suyos, e[None], perfil).argsort(descending=True)
             suyos = [suyos[j] for j in orden]

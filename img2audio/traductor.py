@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from .comun.indice import racimos
+from .comun.indice import parecido_suave, racimos
 from .comun.sistema import ErrorDeUso
 from .comun.vectores import comprobar_vectores
 
@@ -190,7 +190,7 @@ def margen(self: Traductor,
     comprobar_vectores(clip, d=self.config.dimension)
     if not len(self.recuerdos): return clip.new_zeros(len(clip))
     τ, x = self.config.temperatura, _direccion(clip)
-    propio, ajeno = (τ*torch.logsumexp(x @ r.T/τ, dim=1) if len(r) else 0. for r in (self.recuerdos, self.de_otros))
+    propio, ajeno = (parecido_suave(x, r, τ) if len(r) else 0. for r in (self.recuerdos, self.de_otros))
     return propio - ajeno
 
 @patch

@@ -163,3 +163,19 @@ def navegador():
         chromium = p.chromium.launch(executable_path=ruta, args=opciones)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope='session')
+def crear_certificado(tmp_path_factory):
+    "Una función: del nombre de un servidor, una carpeta con `clave.pem` y `cert.pem`, firmado por sí mismo."
+    if not shutil.which('openssl'):
+        pytest.skip('Falta openssl, con el que se hace el certificado de prueba.')
+
+    def crear(nombre: str, *mas: str) -> Path:
+        d = tmp_path_factory.mktemp('certificado')
+        orden = ['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', f'/CN={nombre}']
+        orden += [*mas, '-keyout', d / 'clave.pem', '-out', d / 'cert.pem']
+        subprocess.run(orden, check=True, capture_output=True)
+        return d
+
+    return crear

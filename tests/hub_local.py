@@ -4,11 +4,28 @@ estropea por encargo."""
 import hashlib
 import http.server
 import json
+import os
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 GRANDE = 50_000  # bytes: de ahí en adelante, un archivo va por LFS, como los pesos en el hub
+
+
+def entorno_con(hub: 'Hub', taller: Path, **mas: str) -> dict[str, str]:
+    "Las variables de un usuario con otra casa y este hub, para un proceso aparte."
+    limpio = {k: v for k, v in os.environ.items() if not k.startswith(('HF_', 'TRANSFORMERS_', 'IMG2AUDIO_'))}
+    suyas = dict(
+        HOME=str(taller / 'casa'),
+        HF_HOME=str(taller / 'hf'),
+        HF_ENDPOINT=hub.url,
+        HF_HUB_DISABLE_TELEMETRY='1',
+        NO_PROXY='127.0.0.1,localhost',
+        no_proxy='127.0.0.1,localhost',
+        PYTHONUTF8='1',
+        OMP_NUM_THREADS='1',
+    )
+    return limpio | suyas | mas
 
 
 class Hub:

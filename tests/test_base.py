@@ -3,7 +3,6 @@ nombres, revisiones y archivos de los públicos."""
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diffusers import DDIMScheduler
-from hub_local import Hub
+from hub_local import Hub, entorno_con
 from huggingface_hub import close_session, constants
 
 from img2audio.comun.difusion import PLANIFICADORES
@@ -145,23 +144,8 @@ def hub(taller):
 
 
 def entorno(taller: Path, hub: Hub, **mas) -> dict:
-    "El de un usuario con otra casa y otro hub."
-    limpio = {k: v for k, v in os.environ.items() if not k.startswith(('HF_', 'TRANSFORMERS_', 'IMG2AUDIO_'))}
-    return (
-        limpio
-        | dict(
-            HOME=str(taller / 'casa'),
-            HF_HOME=str(taller / 'hf'),
-            HF_ENDPOINT=hub.url,
-            HF_HUB_DISABLE_TELEMETRY='1',
-            IMG2AUDIO_TRADUCTOR='pruebas/traductor',
-            NO_PROXY='127.0.0.1,localhost',
-            no_proxy='127.0.0.1,localhost',
-            PYTHONUTF8='1',
-            OMP_NUM_THREADS='1',
-        )
-        | mas
-    )
+    "El de un usuario con otra casa y otro hub, y en él su Traductor."
+    return entorno_con(hub, taller, IMG2AUDIO_TRADUCTOR='pruebas/traductor', **mas)
 
 
 def carpeta_de(taller: Path, nombre: str) -> Path:
@@ -454,32 +438,9 @@ def test_xet_que_falla(otro_hub, monkeypatch, fallo, dice):
 
 
 @pytest.fixture(scope='module')
-def certificado(tmp_path_factory) -> Path:
+def certificado(crear_certificado) -> Path:
     "Un certificado de `localhost` del que nadie responde."
-    if not shutil.which('openssl'):
-        pytest.skip('Falta openssl, con el que se hace el certificado de prueba.')
-    d = tmp_path_factory.mktemp('certificado')
-    subprocess.run(
-        [
-            'openssl',
-            'req',
-            '-x509',
-            '-newkey',
-            'rsa:2048',
-            '-nodes',
-            '-days',
-            '2',
-            '-subj',
-            '/CN=localhost',
-            '-keyout',
-            d / 'clave.pem',
-            '-out',
-            d / 'cert.pem',
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return d
+    return crear_certificado('localhost')
 
 
 def test_certificado_que_no_vale(otro_hub, monkeypatch, certificado, capfd):

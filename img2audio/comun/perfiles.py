@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PIEZAS', 'MINI', 'CACHE', 'FIJADAS', 'PERFILES', 'ARCHIVOS_HUB', 'GB', 'GB_UNIDO', 'NECESARIO', 'ESPERA_HUB',
-           'OYE_OTRO', 'Perfil', 'cargar_perfil', 'carga_en_claro', 'huella_perfil', 'ModeloNoDisponible',
+           'OYE_OTRO', 'Perfil', 'que_perfil', 'cargar_perfil', 'carga_en_claro', 'huella_perfil', 'ModeloNoDisponible',
            'archivo_de_tensores', 'misma_torre', 'unir_clap', 'descargar_perfil']
 
 # %% ../../nbs/comun/perfiles.ipynb #imp1cf07
@@ -111,6 +111,15 @@ def _sin_pickle(
             raise OSError(f"«{d}» no tiene pesos en safetensors, y otros no se abren, porque pueden ejecutar código: "
                           "conviértalos antes.")
 
+def que_perfil(
+    perfil: str | Perfil = "mini",  # como en `cargar_perfil`
+) -> Perfil:                        # con las rutas que dice, estén o no en este equipo
+    "El perfil pedido, sin descargar ni abrir nada. Lanza `ErrorDeUso` si no existe."
+    if isinstance(perfil, Perfil): return perfil
+    if perfil in PERFILES: return PERFILES[perfil]
+    if Path(perfil).is_dir(): return _en_carpeta(perfil)
+    raise ErrorDeUso(f"No hay ningún perfil «{perfil}»; los hay: {', '.join(PERFILES)}.")
+
 def cargar_perfil(
     perfil: str | Perfil = "mini",  # nombre de `PERFILES`, una carpeta con las cuatro piezas, o un `Perfil` propio
     con_traductor: bool = False,    # ¿hace falta también su Traductor?
@@ -119,10 +128,7 @@ def cargar_perfil(
 
     Lanza `ValueError` si no existe, y `OSError` (`ModeloNoDisponible`) si no se puede descargar o sus pesos no están
     en safetensors."""
-    if isinstance(perfil, Perfil): p = perfil
-    elif perfil in PERFILES: p = PERFILES[perfil]
-    elif Path(perfil).is_dir(): p = _en_carpeta(perfil)
-    else: raise ErrorDeUso(f"No hay ningún perfil «{perfil}»; los hay: {', '.join(PERFILES)}.")
+    p = que_perfil(perfil)
     hacen_falta = [getattr(p, m) for m in (PIEZAS if con_traductor else PIEZAS[:3])]
     trae_su_torre = (Path(p.audioldm)/"text_encoder").is_dir()
     if trae_su_torre or not all(Path(r).is_dir() for r in hacen_falta): return descargar_perfil(p, con_traductor)

@@ -6,7 +6,7 @@
 __all__ = ['PAQUETE', 'PASOS', 'GUIA', 'SEGUNDOS', 'PLANIFICADOR', 'MENSAJES', 'carpeta_datos', 'agente', 'descargar',
            'ErrorDeUso', 'corto_de', 'archivo_legible', 'sin_sitio', 'en_claro', 'errores_en_claro', 'al_lado',
            'de_una_vez', 'por_turno', 'avisar', 'recoger_avisos', 'sin_avisos', 'sin_barras', 'preparar_consola',
-           'hablar_espanol', 'Param', 'numero', 'reutilizar_memoria']
+           'hablar_espanol', 'Param', 'numero', 'reutilizar_memoria', 'pico']
 
 # %% ../../nbs/comun/sistema.ipynb #impfc536
 import _thread
@@ -397,3 +397,18 @@ def reutilizar_memoria() -> bool:  # si se pudo
     try: mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, TypeError): return False  # macOS, Windows, musl
     return bool(mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
+
+# %% ../../nbs/comun/sistema.ipynb #av000024
+def pico() -> float:
+    """La memoria máxima de este proceso, en MiB; NaN donde no se sabe (Windows).
+
+    En Linux, la de `/proc`: la de `getrusage` arranca con la del proceso que lo lanzó."""
+    estado = Path("/proc/self/status")
+    if estado.exists():
+        linea = next(x for x in estado.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(linea.split()[1])/2**10
+    try:
+        import resource
+    except ImportError: return float("nan")
+    maximo = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return maximo/(2**20 if sys.platform == "darwin" else 2**10)

@@ -6,7 +6,7 @@
 __all__ = ['FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'MARCAS',
            'FORMATOS', 'FRECUENCIAS_MP3', 'NIVEL', 'FUNDIDO', 'SonidoInvalido', 'leer_audio', 'onda_valida',
            'ondas_validas', 'espectro', 'mel_de_espectro', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'con_su_nombre',
-           'Sonido', 'nivel_db', 'nivelar']
+           'Sonido', 'nivel_db', 'nivelar', 'reproductores']
 
 # %% ../../nbs/comun/sonidos.ipynb #imp25510
 import base64
@@ -320,3 +320,14 @@ def nivelar(
     rampa[:fundido] = np.linspace(0, 1, fundido, dtype=x.dtype)
     rampa[len(x) - fundido:] = rampa[:fundido][::-1]
     return replace(sonido, muestras=x*rampa*np.float32(ganancia))
+
+# %% ../../nbs/comun/sonidos.ipynb #var00012
+def reproductores(
+    sonidos: list[Sonido],
+    titulos: list[str],
+) -> None:
+    "Una fila de reproductores, cada uno con su título."
+    from IPython.display import HTML, display
+    fichas = [f"<figure style='margin:0'><figcaption>{t}</figcaption>{s._repr_html_()}</figure>"
+              for s, t in zip(sonidos, titulos, strict=True)]
+    display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:.6em'>{''.join(fichas)}</div>"))

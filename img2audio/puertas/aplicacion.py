@@ -27,9 +27,9 @@ from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from ..base_de_datos import CONCEPTOS
+from ..base_de_datos import CONCEPTOS, EMOJI_DE
 from ..comun.imagenes import ImagenInvalida, abrir_imagen, es_emoji
-from ..comun.perfiles import PERFILES, Perfil, cargar_perfil
+from ..comun.perfiles import PERFILES, Perfil, que_perfil
 from ..comun.sistema import ErrorDeUso, Param, errores_en_claro, recoger_avisos
 from ..comun.sonidos import Sonido
 from ..integracion import cargar_tuberia, sonorizar
@@ -225,14 +225,14 @@ class EntradaImagen(anywidget.AnyWidget):
         self.nombre, self.datos = "", b""
 
 # %% ../../nbs/puertas/aplicacion.ipynb #f0aedeb3
-EMOJIS = dict(zip("🐶 🐓 🌧 🌊 👶 ⏰ 🤧 🚁 🪚 🔥".split(), CONCEPTOS.values(), strict=True))  # en ese orden
+EMOJIS = {EMOJI_DE[c]: nombre for c, nombre in CONCEPTOS.items()}
 _ANCHO = dict(width="auto", max_width="38em")
 
 def crear_mandos(
     perfil: str | Perfil = "mini",  # de él, los valores de los que se parte
 ) -> dict[str, widgets.Widget]:  # nombre -> widget
     "Los mandos: de dónde sale la imagen, el texto y los números de la difusión."
-    p = perfil if isinstance(perfil, Perfil) else PERFILES.get(perfil, PERFILES["mini"])
+    p = que_perfil(perfil)
     estilo = dict(description_width="9em")
     def mando(clase, leyenda, **k): return clase(description=leyenda, layout=_ANCHO, style=estilo, **k)
     return dict(
@@ -250,16 +250,11 @@ def crear_mandos(
 class Cancelado(Exception):
     "El usuario pulsó Cancelar."
 
-def _comprobar_perfil(perfil: str | Perfil) -> None:
-    "Lanza `ValueError` si no hay tal perfil. No descarga nada: eso, cuando se pulse."
-    if not isinstance(perfil, Perfil) and perfil not in PERFILES and not Path(perfil).is_dir(): cargar_perfil(perfil)
-
 class Aplicacion:
     "La aplicación de `img2audio`: mandos, resultado e historia."
     def __init__(self,
         perfil: str | Perfil = "mini",
     ):
-        _comprobar_perfil(perfil)
         self.perfil, self.historia = perfil, []  # historia: (título, Sonido), primero el más nuevo
         self._cancelar, self._hilo, self.mandos = threading.Event(), None, crear_mandos(perfil)
         self.boton = widgets.Button(description="Sonorizar", button_style="primary")
@@ -533,7 +528,7 @@ def abrir_pagina(
         from voila.app import Voila
     except ImportError: raise OSError("Falta Voilà: pip install 'img2audio[app]'.") from None
     from traitlets.config import Config
-    _comprobar_perfil(perfil)
+    que_perfil(perfil)  # si no lo hay, que se diga antes de abrir nada
     if Path(perfil).is_dir() and perfil not in PERFILES: perfil = str(Path(perfil).resolve())
     try: socket.create_server((direccion, puerto)).close()
     except (OSError, OverflowError):

@@ -8,8 +8,6 @@ __all__ = ['BIBLIOTECAS', 'PAREJAS', 'DIBUJOS', 'revision_de', 'revisar_archivos
 
 # %% ../../nbs/puertas/revisar.ipynb #rev00003
 import platform
-import resource
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +19,7 @@ import torch.nn.functional as F
 
 from ..comun.difusion import generadores
 from ..comun.perfiles import PIEZAS, Perfil, cargar_perfil, huella_perfil
+from ..comun.sistema import pico
 from ..comun.sonidos import FRECUENCIA
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from ..integracion import cargar_tuberia
@@ -105,8 +104,7 @@ def revisar_espacios(
 # %% ../../nbs/puertas/revisar.ipynb #rev00017
 def _memoria() -> str:
     "El pico de memoria del proceso, en MB, y el de la GPU si la hay."
-    unidad = 1 if sys.platform == "darwin" else 1024   # `getrusage` da bytes en macOS y KB en Linux
-    texto = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*unidad/1e6:.0f} MB"
+    texto = f"{pico()*2**20/1e6:.0f} MB"
     if not torch.cuda.is_available(): return texto
     return f"{texto}; en la GPU, {torch.cuda.max_memory_allocated()/1e6:.0f} MB"
 

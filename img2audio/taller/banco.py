@@ -7,8 +7,8 @@ __all__ = ['RAPIDO', 'EN_GPU', 'TRAMOS', 'PUNTOS', 'SONORIZAR', 'CRECER', 'FILAS
            'extrapolar', 'gemm', 'operaciones', 'fila_banco', 'descripciones', 'fila_textos', 'fotos_falsas',
            'fila_imagenes', 'fila_tabla', 'aprender_como_antes', 'leer_como_antes', 'fila_traductor', 'fila_dieciocho',
            'de_audioldm', 'formato', 'fila_sonido', 'fila_trucos', 'fila_vocoder', 'llamadas', 'aciertos',
-           'fila_evaluaciones', 'proceso', 'pico', 'fila_importar', 'fila_memoria', 'fila_crecer', 'maquina',
-           'medir_fila', 'como_markdown', 'ejecutar_banco', 'principal_banco']
+           'fila_evaluaciones', 'proceso', 'fila_importar', 'fila_memoria', 'fila_crecer', 'maquina', 'medir_fila',
+           'como_markdown', 'ejecutar_banco', 'principal_banco']
 
 # %% ../../nbs/taller/banco.ipynb #ba2c0004
 import json
@@ -43,6 +43,7 @@ from img2audio.comun.sistema import (
     carpeta_datos,
     de_una_vez,
     errores_en_claro,
+    pico,
     reutilizar_memoria,
 )
 from ..comun.vectores import DIMENSION, guardar_txt, leer_txt, matriz
@@ -493,18 +494,6 @@ def proceso(
             raise RuntimeError(f"«{' '.join(args)}» acabó con estado {r.returncode}: {r.stderr[-2000:]}")
         mejor = min(mejor, t)
     return mejor, r.stdout
-
-def pico() -> float:
-    """La memoria máxima de este proceso, en MiB.
-
-    En Linux, la de `/proc`: la de `getrusage` arranca con la del proceso que lo lanzó."""
-    estado = Path("/proc/self/status")
-    if estado.exists():
-        linea = next(x for x in estado.read_text().splitlines() if x.startswith("VmHWM"))
-        return int(linea.split()[1])/2**10
-    import resource
-    maximo = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return maximo/(2**20 if sys.platform == "darwin" else 2**10)
 
 # %% ../../nbs/taller/banco.ipynb #ba2c0203
 def fila_importar(

@@ -40,7 +40,7 @@ from img2audio.base_de_datos import (
 from ..comun.imagenes import ImagenInvalida, abrir_imagen, cargar_dibujos, escena
 from ..comun.perfiles import Perfil
 from ..comun.sistema import ErrorDeUso, carpeta_datos
-from ..comun.sonidos import Sonido
+from ..comun.sonidos import Sonido, reproductores
 from ..comun.vectores import comprobar_vectores
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from .fotos import CIFAR_CONCEPTOS, cargar_cifar100, cargar_fotos
@@ -593,15 +593,13 @@ def lado_a_lado(
 ) -> None:
     "Muestra los espectrogramas en una fila y, debajo, un reproductor de cada sonido."
     import matplotlib.pyplot as plt
-    from IPython.display import HTML, display
+    from IPython.display import display
     fig, ejes = plt.subplots(1, len(sonidos), figsize=(2.6*len(sonidos), 2.5), layout="constrained", squeeze=False)
     for ax, (titulo, sonido) in zip(ejes[0], sonidos.items(), strict=True): sonido.espectrograma(ax, titulo)
     for ax in ejes[0, 1:]: ax.set(ylabel="", yticks=[])
     display(fig)
     plt.close(fig)
-    fichas = [f"<figure style='margin:0'><figcaption>{t}</figcaption>{s._repr_html_()}</figure>"
-              for t, s in sonidos.items()]
-    display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:.6em'>{''.join(fichas)}</div>"))
+    reproductores(list(sonidos.values()), list(sonidos))
 
 # %% ../../nbs/taller/comparacion.ipynb #oir00002
 def oir_condiciones(

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hub_local import Hub
+from hub_local import Hub, entorno_con
 
 LARGO = os.environ.get('IMG2AUDIO_LARGO') == '1'
 MUERTES = 200 if LARGO else 20
@@ -52,19 +52,7 @@ def hecho(taller) -> dict:
     try:
         for i, m in enumerate(('clip', 'clap', 'audioldm')):
             hub.publicar(f'pruebas/{m}', taller / 'modelos' / m, f'{i}' * 40)
-        limpio = {k: v for k, v in os.environ.items() if not k.startswith(('HF_', 'TRANSFORMERS_', 'IMG2AUDIO_'))}
-        entorno = limpio | dict(
-            HOME=str(taller / 'casa'),
-            HF_HOME=str(taller / 'hf'),
-            HF_ENDPOINT=hub.url,
-            HF_HUB_DISABLE_TELEMETRY='1',
-            NO_PROXY='127.0.0.1,localhost',
-            no_proxy='127.0.0.1,localhost',
-            PYTHONUTF8='1',
-            OMP_NUM_THREADS='1',
-            TOKENIZERS_PARALLELISM='false',
-            MUERTES=str(MUERTES),
-        )
+        entorno = entorno_con(hub, taller, TOKENIZERS_PARALLELISM='false', MUERTES=str(MUERTES))
         (taller / 'disco').mkdir()
         r = subprocess.run(
             [

@@ -4,10 +4,8 @@ contra un servidor de esta máquina que se porta mal."""
 import gzip
 import os
 import random
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -475,34 +473,9 @@ def test_no_se_usa_el_proxy(malo, monkeypatch):
 
 
 @pytest.fixture(scope='module')
-def certificado(tmp_path_factory):
+def certificado(crear_certificado) -> Path:
     "Un certificado de `gallo.example`, firmado por sí mismo."
-    if not shutil.which('openssl'):
-        pytest.skip('Falta openssl, con el que se hace el certificado de prueba.')
-    d = tmp_path_factory.mktemp('certificado')
-    subprocess.run(
-        [
-            'openssl',
-            'req',
-            '-x509',
-            '-newkey',
-            'rsa:2048',
-            '-nodes',
-            '-days',
-            '2',
-            '-subj',
-            '/CN=gallo.example',
-            '-addext',
-            'subjectAltName=DNS:gallo.example',
-            '-keyout',
-            d / 'clave.pem',
-            '-out',
-            d / 'cert.pem',
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return d
+    return crear_certificado('gallo.example', '-addext', 'subjectAltName=DNS:gallo.example')
 
 
 def test_https(certificado, nombres, monkeypatch, esta_maquina_es_internet, apuntar):

@@ -320,6 +320,7 @@ EXENTAS = {
     'opciones': 'las formas las mira `comprobar_tensores`, y las prueba `TuberiaImg2Audio.__call__`',
     'por_ventanas': 'va dentro del bucle de la difusión',
     'mas_cercanas': 'se lo pasa a `vecinas`',
+    'parecido_suave': 'recibe lo que miran `Traductor.margen` e `Indice.margen`',
     **dict.fromkeys(
         ('comprobar_pedido', 'generar', 'sonorizar', 'rellenar', 'continuar'), 'los tensores los pasan a la tubería'
     ),
