@@ -82,10 +82,11 @@ test-originales: $(LISTO) $(LISTO_ORIGINALES) ## prueba los paquetes originales 
 	$(PRUEBAS) EXIGIR_ORIGINALES=1 $(BIN)/python -m pytest tests/test_originales.py
 
 lab: $(LISTO) ## abre JupyterLab en los cuadernos
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab nbs/
+	@[ "$$(id -u)" != 0 ] || echo "Es usted root, como en un contenedor: JupyterLab se abre con --allow-root."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) nbs/
 
 app: $(LISTO) ## abre la aplicación en el navegador
-	$(BIN)/img2audio_app
+	@$(BIN)/img2audio_app
 
 galeria: $(LISTO) ## rehace la galería, nbs/puertas/galeria.ipynb, con los pesos del paquete
 	$(SIN_RED) OMP_NUM_THREADS=1 $(BIN)/python herramientas/ejecutar.py puertas/galeria
@@ -93,6 +94,18 @@ galeria: $(LISTO) ## rehace la galería, nbs/puertas/galeria.ipynb, con los peso
 captura: $(LISTO) ## rehace nbs/puertas/aplicacion.png, la captura de la aplicación (necesita Chromium)
 	EXIGIR_NAVEGADOR=1 CAPTURAS=capturas $(PRUEBAS) $(BIN)/python -m pytest tests/test_aplicacion.py -k voila
 	cp capturas/aplicacion.png nbs/puertas/aplicacion.png
+
+.PHONY: imagen espacio
+
+DOCKER ?= docker
+ESPACIO ?=
+
+imagen: ## construye la imagen de Docker de la aplicación (con make imagen DOCKER=podman, la de Podman)
+	$(DOCKER) build -t img2audio .
+	@echo "Para servirla en http://localhost:7860: $(DOCKER) run --rm -p 7860:7860 img2audio"
+
+espacio: $(LISTO) ## prepara un Space de Hugging Face en build/espacio; con ESPACIO=usuario/nombre, lo sube
+	$(BIN)/python herramientas/espacio.py $(if $(ESPACIO),--subir "$(ESPACIO)")
 
 export: $(LISTO) ## escribe img2audio/ a partir de los cuadernos
 	$(BIN)/nbdev_export

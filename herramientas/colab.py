@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 RAIZ = Path(__file__).resolve().parents[1]
+# El comentario del final no se ve: sin él, Quarto hace del distintivo una figura, con su pie y sin texto alternativo.
 DISTINTIVO = (
     '[![Abrir en Colab]({sube}colab.svg)]'
-    '(https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/{nombre})'
+    '(https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/{nombre})<!-- sin pie -->'
 )
 # Se clona, y no solo se instala: los cuadernos usan archivos que están junto a ellos.
 INSTALAR = """\

@@ -1,9 +1,11 @@
 """Dibuja `nbs/tarjeta.png`, la imagen que se ve al compartir un enlace del sitio:
 un gallo y su sonido, hechos con el perfil mini."""
 
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from ejecutar import ligera
 
 from img2audio.comun.imagenes import imagen_de_emoji
 from img2audio.comun.sonidos import dibujar_mel, log_mel
@@ -33,5 +35,7 @@ def tarjeta():
 
 
 if __name__ == '__main__':
-    tarjeta().savefig(RAIZ / 'nbs' / 'tarjeta.png', facecolor=FONDO, metadata={'Software': None})
+    tampon = io.BytesIO()
+    tarjeta().savefig(tampon, facecolor=FONDO, metadata={'Software': None})
+    (RAIZ / 'nbs' / 'tarjeta.png').write_bytes(ligera(tampon.getvalue()))
     print('nbs/tarjeta.png')

@@ -8,11 +8,11 @@ __all__ = ['Codificador', 'CodificadorCLIP', 'CodificadorCLAP', 'extraer_embeddi
 # %% ../nbs/01_embeddings.ipynb #d4505c8b
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from datasets import Dataset, concatenate_datasets
 
 from .comun.imagenes import abrir_imagen
 from .comun.perfiles import Perfil, carga_en_claro, cargar_perfil
@@ -26,12 +26,16 @@ from img2audio.comun.vectores import (
     descripciones,
     dispositivo_valido,
     en_lotes,
-    escribir_tabla,
+    escribir_con_vectores,
     huella_extraccion,
     imagenes_validas,
     leer_embeddings,
     por_trozos,
 )
+
+# %% ../nbs/01_embeddings.ipynb #emb0t001
+if TYPE_CHECKING:
+    from datasets import Dataset  # tarda en llegar: lo importa quien lo usa
 
 # %% ../nbs/01_embeddings.ipynb #09b4823e
 class Codificador:
@@ -129,27 +133,27 @@ class CodificadorCLAP(Codificador):
 
 # %% ../nbs/01_embeddings.ipynb #8cf11ece
 def extraer_embeddings(
-    tabla: Dataset,                  # con columna `caption`, y las demás que tenga
+    tabla: "Dataset",                # con columna `caption`, y las demás que tenga
     destino: str | Path,             # Parquet que se escribe
     perfil: str | Perfil = "mini",
     batch_size: int = 64,
     parte: int = 4096,               # descripciones distintas por trozo reanudable
     progreso: bool = True,
     dispositivo: str = "cpu",        # de los codificadores
-) -> Dataset:                        # la tabla con `clip` y `clap`, cada una `(512,)` float32
+) -> "Dataset":                      # la tabla con `clip` y `clap`, cada una `(512,)` float32
     "Pasa cada descripción por CLIP y por CLAP, y guarda la tabla. Lanza `ValueError` si la tabla no sirve."
     captions = descripciones(tabla)
     if parte < 1: raise ErrorDeUso(f"parte debe ser al menos 1, y es {parte}.")
-    distintas = list(dict.fromkeys(captions))
+    fila = {}  # de cada descripción distinta, cuál es
+    cual = np.array([fila.setdefault(t, len(fila)) for t in captions])
+    distintas = list(fila)
     cods = dict(clip=CodificadorCLIP(perfil, dispositivo), clap=CodificadorCLAP(perfil, dispositivo))
     def calcular(textos):
         return {columna: c.texto(textos, batch_size).numpy() for columna, c in cods.items()}
     trozos = al_lado(destino, f".{huella_extraccion(distintas, parte, cods.values())}.trozos")
     with por_turno(trozos):
-        vectores = por_trozos(distintas, parte, calcular, trozos, progreso)
-        fila = {t: i for i, t in enumerate(distintas)}
-        suyos = vectores.select([fila[t] for t in captions])
-        escribir_tabla(concatenate_datasets([tabla, suyos], axis=1), destino)
+        archivos = por_trozos(distintas, parte, calcular, trozos, progreso)
+        escribir_con_vectores(tabla, archivos, cual, destino)
         shutil.rmtree(trozos)
     return leer_embeddings(destino)
 

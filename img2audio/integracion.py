@@ -28,6 +28,9 @@ from transformers import (
 )
 
 from img2audio.comun.difusion import (
+    SOLAPE,
+    TROZO,
+    a_trozos,
     cargar_vocoder,
     comprobar_frecuencia,
     comprobar_tensores,
@@ -176,9 +179,9 @@ def slerp(
     angulo = 2*torch.atan2(diferencia, suma)  # estable también cerca de 0 y de π
     if (angulo > torch.pi - 1e-3).any():
         raise ErrorDeUso("Los dos puntos son opuestos: entre ellos no hay un camino, sino infinitos.")
-    if (angulo < 1e-4).all(): return F.normalize((1 - p)*a + p*b, dim=1)
     arco = torch.sin((1 - p)*angulo)*a + torch.sin(p*angulo)*b
-    return F.normalize(arco/torch.sin(angulo).clamp(min=1e-8), dim=1)
+    recta = (1 - p)*a + p*b  # de un punto a sí mismo el arco no mide nada
+    return F.normalize(torch.where(angulo < 1e-4, recta, arco), dim=1)
 
 # %% ../nbs/04_integracion.ipynb #int00015
 @patch
@@ -240,22 +243,36 @@ def a_latente(self: TuberiaImg2Audio,
 
 # %% ../nbs/04_integracion.ipynb #int00017
 @patch
+def _ondas(self: TuberiaImg2Audio,
+    latentes: torch.Tensor,        # `(n, canales, tramas, bandas)`
+    ruido: torch.Tensor | None,    # el del vocoder, si lo usa
+) -> np.ndarray:                   # `(n, muestras)`
+    "Las ondas de unos latentes, de una vez. Lanza lo que `finito`."
+    mel = finito(self.vae.decode(latentes/self.vae.config.scaling_factor).sample, "El decodificador").squeeze(1)
+    onda = self.vocoder(mel) if ruido is None else self.vocoder(mel, ruido=ruido)
+    return finito(onda, "El vocoder").float().cpu().numpy()
+
+@patch
 @torch.inference_mode()
 def decodificar(self: TuberiaImg2Audio,
     latentes: torch.Tensor,  # `(n, canales, tramas, bandas)`
     segundos: float,
     generator: torch.Generator | list[torch.Generator] | None = None,  # del ruido del vocoder; si no, siempre el mismo
 ) -> list[Sonido]:           # `n` sonidos; los que pasan de 1 se bajan
-    "Los sonidos de unos latentes. Lanza `ErrorDeUso` si su forma no es la debida, y lo que `finito`."
-    forma = self.forma_latente(len(latentes) if latentes.ndim else 0, segundos)
-    if latentes.shape != forma or not len(latentes):
+    """Los sonidos de unos latentes; los de más de `TROZO` segundos, a trozos.
+
+    Lanza `ErrorDeUso` si su forma no es la debida, y lo que `finito`."""
+    n, _, tramas, _ = forma = self.forma_latente(len(latentes) if latentes.ndim else 0, segundos)
+    if latentes.shape != forma or not n:
         raise ErrorDeUso(f"Se esperaban latentes de forma {('n', *forma[1:])}, y llegó {tuple(latentes.shape)}.")
-    mel = self.vae.decode(finito(latentes, "La difusión")/self.vae.config.scaling_factor).sample
-    azar = dict(generator=generator or [g for _ in latentes for g in generadores(0, 1)])
-    if not isinstance(self.vocoder, VocoderRuido): azar = {}  # el de AudioLDM no tiene azar
-    ondas = finito(self.vocoder(finito(mel, "El decodificador").squeeze(1), **azar), "El vocoder")
+    finito(latentes, "La difusión")
+    ruido, veces = None, 2**(len(self.vae.config.block_out_channels) - 1)  # tramas de log-mel por cada una del latente
+    if isinstance(self.vocoder, VocoderRuido):  # el de AudioLDM no tiene azar
+        ruido = self.vocoder.sortear(n, veces*tramas, generator or [g for _ in latentes for g in generadores(0, 1)])
+    def hacer(i, j): return self._ondas(latentes[:, :, i:j], None if ruido is None else ruido[:, veces*i:veces*j])
+    trozo, solape = (self.forma_latente(1, s)[2] for s in (TROZO, SOLAPE))
     frecuencia = self.vocoder.config.sampling_rate
-    ondas = ondas.float().cpu().numpy()[:, :max(1, round(segundos*frecuencia))]
+    ondas = np.concatenate(list(a_trozos(hacer, tramas, trozo, solape)), 1)[:, :max(1, round(segundos*frecuencia))]
     return [Sonido(o/max(1., np.abs(o).max()/.99), frecuencia) for o in ondas]
 
 # %% ../nbs/04_integracion.ipynb #58d417ec

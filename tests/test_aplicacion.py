@@ -3,8 +3,11 @@
 
 import base64
 import contextlib
+import io
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +19,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 from test_navegador import ANCHOS, DESBORDE, SONIDOS, accesibilidad
+
+from img2audio.puertas.obrero import TallerLocal
 
 RAIZ = Path(__file__).resolve().parents[1]
 DIBUJO = RAIZ / 'img2audio' / 'dibujos' / 'fluent' / 'rooster' / 'gallina.png'
@@ -26,6 +32,11 @@ SOLTAR = """([zona, archivos]) => {
   const dt = new DataTransfer(), octetos = b64 => Uint8Array.from(atob(b64), c => c.charCodeAt(0));
   for (const [nombre, b64] of archivos) dt.items.add(new File([octetos(b64)], nombre, {type: 'image/png'}));
   zona.dispatchEvent(new DragEvent('drop', {dataTransfer: dt, bubbles: true, cancelable: true}));
+}"""
+# Lo que suena, resumido
+HUELLA = """async () => {
+  const wav = await (await fetch(document.querySelector('audio').src)).arrayBuffer();
+  return String(new Uint8Array(await crypto.subtle.digest('SHA-256', wav)));
 }"""
 AL_PORTAPAPELES = """b64 => {
   const octetos = Uint8Array.from(atob(b64), c => c.charCodeAt(0));
@@ -111,6 +122,10 @@ def estado(pagina, texto: str) -> None:
     pagina.locator('[role=status], [role=alert]').filter(has_text=texto).first.wait_for()
 
 
+def mas_mandos(pagina) -> None:
+    pagina.locator('summary', has_text='Más mandos').click()
+
+
 def oir(pagina, cuantos: int) -> None:
     "Hay tantos reproductores, ninguno calla, y duran lo que dicen."
     sonidos = pagina.evaluate(SONIDOS)
@@ -169,20 +184,20 @@ def test_en_jupyterlab(navegador, lab):
         estado(pagina, 'Listo: 5,0 s.')
         oir(pagina, 1)
         with pagina.expect_download() as bajada:
-            pagina.get_by_role('link', name='Descargar el WAV').click()
-        assert (
-            bajada.value.suggested_filename == 'img2audio-0.wav'
-            and Path(bajada.value.path()).read_bytes()[:4] == b'RIFF'
-        )
+            pulsar(pagina, 'Descargar el WAV')
+        assert bajada.value.suggested_filename == 'img2audio-gallina-png-0.wav'
+        assert Path(bajada.value.path()).read_bytes()[:4] == b'RIFF'
+        with pagina.expect_download() as bajada:
+            pulsar(pagina, 'Descargar la lámina')
+        assert Path(bajada.value.path()).read_bytes()[1:4] == b'PNG'
 
+        mas_mandos(pagina)
         pagina.get_by_role('slider', name='Pasos').press('End')  # 200
         pulsar(pagina, 'Sonorizar')
         estado(pagina, 'Generando…')
         pulsar(pagina, 'Cancelar')
         estado(pagina, 'Cancelado.')
-        assert (
-            float(pagina.locator('.widget-hprogress .progress-bar').evaluate('e => parseFloat(e.style.width)')) < 90
-        )  # no llegó al final
+        assert pagina.locator('.i2a progress').evaluate('e => e.position') < 0.9  # no llegó al final
         oir(pagina, 1)
 
         archivo.set_input_files({'name': '../../rota.png', 'mimeType': 'image/png', 'buffer': b'esto no es una imagen'})
@@ -191,21 +206,45 @@ def test_en_jupyterlab(navegador, lab):
         assert pagina.get_by_role('button', name='Sonorizar', exact=True).is_enabled()
 
 
-@pytest.fixture
-def app(tmp_path):
-    "La dirección de `img2audio_app`, arrancada lejos del repositorio; y al acabar, que se para sin dejar nada."
-    (tmp_path / 'sin_repositorio').mkdir()
+def procesos(app: str, orden: str) -> list[psutil.Process]:
+    "Los procesos que cuelgan de `img2audio_app` y llevan eso en su orden."
+    puerto = app.rsplit(':', 1)[1].strip('/')
+    (servidor,) = (h for h in psutil.Process().children() if puerto in h.cmdline())
+    vivos = []
+    for h in servidor.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if orden in ' '.join(h.cmdline()) and h.status() != psutil.STATUS_ZOMBIE:
+                vivos.append(h)
+    return vivos
+
+
+def hasta_que(condicion, segundos: float = 60) -> None:
+    "Espera a que se cumpla."
+    fin = time.monotonic() + segundos
+    while not condicion():
+        assert time.monotonic() < fin, 'no llega a cumplirse'
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope='module')
+def app(tmp_path_factory):
+    """La dirección de `img2audio_app`, arrancada lejos del repositorio; y al acabar, que se para sin dejar nada, y que
+    todo lo que dijo estaba en español."""
+    carpeta = tmp_path_factory.mktemp('sin_repositorio')
     puerto, orden = puerto_libre(), Path(sys.executable).with_name('img2audio_app')
-    orden = (
-        [str(orden)]
-        if orden.exists()
-        else [sys.executable, '-c', 'from img2audio.puertas.aplicacion import principal_app; principal_app()']
-    )
-    with servidor([*orden, '--sin_navegador', '--puerto', str(puerto)], tmp_path / 'sin_repositorio', puerto) as p:
-        yield f'http://127.0.0.1:{puerto}/'
-    assert p.returncode == 0 and list((tmp_path / 'sin_repositorio').glob('tmp*/*.ipynb')) == []
+    direccion = f'http://127.0.0.1:{puerto}/'
+    with servidor([str(orden), '--sin_navegador', '--puerto', str(puerto)], carpeta, puerto) as p:
+        yield direccion
+        obreros = procesos(direccion, 'puertas.obrero')
+        assert len(obreros) == 1
+    assert p.returncode == 0 and list(carpeta.glob('tmp*/*.ipynb')) == []
+    hasta_que(lambda: not obreros[0].is_running(), 10)
     with pytest.raises(OSError):
         socket.create_connection(('127.0.0.1', puerto), timeout=1)
+    dicho = (carpeta / 'registro.txt').read_text(encoding='utf-8').splitlines()
+    caido = 'img2audio: el proceso que genera los sonidos se ha parado; se levanta otro.'
+    esta = f'img2audio está en {direccion} (Ctrl-C para acabar).'
+    assert [x for x in dicho if x != caido] == ['Preparando img2audio…', esta, 'img2audio se ha cerrado.']
 
 
 def test_en_voila(navegador, app, tmp_path):
@@ -225,7 +264,11 @@ def test_en_voila(navegador, app, tmp_path):
         zona.get_by_text('Solo una imagen cada vez.').wait_for()
         zona.evaluate(f'(zona, a) => ({SOLTAR})([zona, a])', [['a.png', datos]])
         vista.wait_for()
-        pagina.get_by_role('button', name='🐓').click()  # el emoji quita la imagen
+        subida = vista.get_attribute('src')
+        pagina.get_by_role('button', name='🐓').click()  # el ejemplo quita la imagen, y se ve en su sitio
+        pagina.locator('img[alt^="La imagen elegida"][src^="data:image/png"]').wait_for()
+        assert subida.startswith('blob:')
+        pulsar(pagina, 'Quitar')
         vista.wait_for(state='hidden')
         pagina.evaluate(AL_PORTAPAPELES, datos)
         zona.focus()
@@ -242,21 +285,30 @@ def test_en_voila(navegador, app, tmp_path):
         )
         zona.get_by_text('más de 8 MiB').wait_for()
 
-        for veces in (1, 2):
+        for semilla in (0, 2):
             pagina.locator('.i2a-zona input[type=file]').set_input_files(DIBUJO)
-            pagina.get_by_role('spinbutton', name='Semilla').fill(str(veces))
-            pagina.get_by_role('spinbutton', name='Semilla').press('Enter')
+            if semilla:  # la primera vez, con los mandos cerrados, como al llegar: así sale en la captura
+                mas_mandos(pagina)
+                pagina.get_by_role('spinbutton', name='Semilla').fill(str(semilla))
             pulsar(pagina, 'Sonorizar')
-            pagina.get_by_text(f'gallina.png, semilla {veces}').wait_for()
+            pagina.get_by_role('heading', name=f'gallina.png, semilla {semilla}').wait_for()
             estado(pagina, 'Listo: 5,0 s.')
-            oir(pagina, veces)
-            if veces == 1:
-                pagina.locator('#rendered_cells .widget-vbox').first.screenshot(path=capturas / 'aplicacion.png')
+            oir(pagina, 1)
+            if not semilla:
+                pagina.set_viewport_size({'width': 1280, 'height': 1000})
+                for _ in range(4):
+                    pagina.get_by_role('slider', name='Por dónde va el sonido').press('ArrowRight')
+                pagina.evaluate('document.activeElement.blur()')
+                vista_entera = Image.open(io.BytesIO(pagina.locator('.i2a').screenshot()))
+                vista_entera.quantize(256).save(capturas / 'aplicacion.png', optimize=True)
         assert fuera == []
-        for ancho in ANCHOS:
-            pagina.set_viewport_size({'width': ancho, 'height': 1900})
-            pagina.screenshot(path=capturas / f'aplicacion-{ancho}.jpg', type='jpeg', quality=60)
-            assert pagina.evaluate(DESBORDE) == [] and accesibilidad(pagina) == []
+        mas_mandos(pagina)
+        for tema in ('light', 'dark'):
+            pagina.emulate_media(color_scheme=tema)
+            for ancho in ANCHOS:
+                pagina.set_viewport_size({'width': ancho, 'height': 1900})
+                pagina.screenshot(path=capturas / f'aplicacion-{ancho}-{tema}.jpg', type='jpeg', quality=60)
+                assert pagina.evaluate(DESBORDE) == [] and accesibilidad(pagina) == []
 
 
 @pytest.mark.skipif(
@@ -274,18 +326,18 @@ def test_ocho_en_voila(navegador, app):
         paginas = [pila.enter_context(pestana(navegador, app))[0] for _ in emojis]
         for p, e in zip(paginas, emojis, strict=True):
             p.goto(app, wait_until='commit')
-            p.get_by_role('button', name=e).click()
+            p.get_by_role('textbox', name='Emoji o dirección').fill(e)
+            mas_mandos(p)
 
         def ronda(semilla: int) -> list[str]:
             "El WAV que recibe cada visita, pidiendo todas a la vez."
             for p in paginas:
                 p.get_by_role('spinbutton', name='Semilla').fill(str(semilla))
-                p.get_by_role('spinbutton', name='Semilla').press('Enter')
                 pulsar(p, 'Sonorizar')
             for p, e in zip(paginas, emojis, strict=True):
-                p.get_by_text(f'{e}, semilla {semilla}', exact=False).first.wait_for()
+                p.get_by_role('heading', name=re.compile(f'^{e}.*, semilla {semilla}$')).wait_for()
                 estado(p, 'Listo: 5,0 s.')
-            return [p.locator('audio').first.get_attribute('src') for p in paginas]
+            return [p.evaluate(HUELLA) for p in paginas]
 
         oido, memoria, hasta = [ronda(0)], [], time.monotonic() + 300  # con los modelos ya cargados
         while time.monotonic() < hasta:
@@ -299,3 +351,143 @@ def test_ocho_en_voila(navegador, app):
         f'la historia llena y {memoria[-1] / 2**20:.0f} MiB al acabar'
     )
     assert memoria[-1] <= 1.05 * memoria[4]
+
+
+# Lo que no cabe en el núcleo de una visita
+PESADOS = ('torch', 'diffusers', 'transformers', 'datasets', 'pandas', 'matplotlib')
+LIGERA = f"""
+import sys
+from img2audio.puertas.aplicacion import aplicacion
+aplicacion()
+print([m for m in {PESADOS} if m in sys.modules])
+"""
+
+
+def test_el_nucleo_es_ligero(tmp_path):
+    "La página se hace sin importar los modelos, ni lo que ocupan sus bibliotecas."
+    dice = dict(puerto=1, secreto='', ficha=TallerLocal().ficha())
+    (tmp_path / 'obrero.json').write_text(json.dumps(dice), encoding='utf-8')
+    entorno = {**os.environ, 'IMG2AUDIO_OBRERO': str(tmp_path / 'obrero.json')}
+    r = subprocess.run([sys.executable, '-c', LIGERA], cwd=tmp_path, env=entorno, capture_output=True, text=True)
+    assert r.stdout == '[]\n', r.stderr
+
+
+def abrir(contexto, app: str):
+    "Una visita, con la página lista, y lo que tardó en estarlo."
+    pagina, inicio = contexto.new_page(), time.monotonic()
+    pagina.goto(app, wait_until='commit')
+    pagina.get_by_role('button', name='Sonorizar', exact=True).wait_for()
+    return pagina, time.monotonic() - inicio
+
+
+def sonorizar_gallo(pagina) -> None:
+    "Elige el gallo, pulsa, y espera a oírlo."
+    pagina.get_by_role('button', name='🐓').first.click()
+    pulsar(pagina, 'Sonorizar')
+    pagina.locator('audio[src]').wait_for(state='attached')
+
+
+def test_diez_visitas(navegador, app):
+    "Diez visitas y recargas, una con su sonido: acaban con sus núcleos, y cada una ocupa poco."
+    with pestana(navegador, app) as (pagina, _):
+        tardan = []
+        for _ in range(3):
+            visita, tarda = abrir(pagina.context, app)
+            tardan.append(tarda)
+            for _ in range(2):
+                visita.reload(wait_until='commit')
+                visita.get_by_role('button', name='Sonorizar', exact=True).wait_for()
+            visita.close(run_before_unload=True)
+        ultima, tarda = abrir(pagina.context, app)
+        sonorizar_gallo(ultima)
+        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) <= 2, 20)  # el suyo, y el que espera a otra
+        ocupan = [h.memory_full_info().pss / 2**20 for h in procesos(app, 'ipykernel_launcher')]
+        assert max(ocupan) < 150, ocupan
+        print(f'\npágina lista en {min(tardan):.1f}–{max(tardan):.1f} s; cada núcleo, {max(ocupan):.0f} MiB')
+        ultima.close(run_before_unload=True)
+    hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1, 20)
+
+
+def pedir_muchos_pasos(pagina) -> None:
+    "Elige el gallo y doscientos pasos, y pulsa."
+    pagina.get_by_role('button', name='🐓').first.click()
+    if not pagina.get_by_role('slider', name='Pasos').is_visible():
+        mas_mandos(pagina)
+    pagina.get_by_role('slider', name='Pasos').press('End')
+    pulsar(pagina, 'Sonorizar')
+    pagina.get_by_text(re.compile(r'Paso \d+ de 200')).wait_for()
+
+
+def test_dos_a_la_vez(navegador, app):
+    """Quien llega mientras otra genera sabe qué puesto tiene, y no espera a quien se ha ido; si el obrero se cae, se
+    dice, y con pulsar otra vez basta."""
+    with pestana(navegador, app) as (vacia, _):
+        una, _ = abrir(vacia.context, app)
+        otra, _ = abrir(vacia.context, app)
+        pedir_muchos_pasos(una)
+        otra.get_by_role('button', name='🐓').first.click()
+        pulsar(otra, 'Sonorizar')
+        estado(otra, 'va usted la segunda')
+        una.close(run_before_unload=True)
+        estado(otra, 'Listo')
+
+        pedir_muchos_pasos(otra)
+        (obrero,) = procesos(app, 'puertas.obrero')
+        obrero.kill()
+        estado(otra, 'pulse otra vez')
+        pedir_muchos_pasos(otra)
+        pulsar(otra, 'Cancelar')
+        estado(otra, 'Cancelado.')
+        (nuevo,) = procesos(app, 'puertas.obrero')
+        assert nuevo.pid != obrero.pid
+
+
+HUERFANO = """
+import sys, time
+from pathlib import Path
+from img2audio.puertas.obrero import Vigia
+print(Vigia('mini', Path(sys.argv[1])).proceso.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_el_obrero_no_queda_huerfano(tmp_path):
+    "Si a quien lo lanzó lo matan sin más, el obrero acaba."
+    orden = [sys.executable, '-c', HUERFANO, str(tmp_path / 'obrero.json')]
+    with subprocess.Popen(orden, stdout=subprocess.PIPE, text=True) as p:
+        obrero = psutil.Process(int(p.stdout.readline()))
+        p.kill()
+    hasta_que(lambda: not obrero.is_running() or obrero.status() == psutil.STATUS_ZOMBIE, 30)
+
+
+def test_ctrl_c_mientras_se_prepara(tmp_path):
+    "No queda ni el obrero, ni lo que se había escrito."
+    orden = [str(Path(sys.executable).with_name('img2audio_app')), '--sin_navegador', '--puerto', str(puerto_libre())]
+    dice, entorno = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True), {**os.environ}
+    entorno['TMPDIR'] = str(tmp_path)
+    with subprocess.Popen(orden, cwd=tmp_path, env=entorno, start_new_session=True, **dice) as p:
+        assert p.stdout.readline() == 'Preparando img2audio…\n'
+        hasta_que(lambda: psutil.Process(p.pid).children())
+        (obrero,) = psutil.Process(p.pid).children()
+        os.killpg(p.pid, signal.SIGINT)
+        assert p.communicate()[0] == 'img2audio_app: interrumpido\n' and p.returncode == 130
+    hasta_que(lambda: not obrero.is_running(), 10)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not shutil.which('make'), reason='Falta make.')
+@pytest.mark.parametrize('uid', ['0', '1000'])
+def test_make_lab(tmp_path, uid):
+    "Como root, con --allow-root y una frase que lo dice; si no, como siempre."
+    (tmp_path / 'bin').mkdir()
+    for orden, hace in {'id': f'echo {uid}', 'jupyter': 'echo jupyter "$@"'}.items():
+        (tmp_path / 'bin' / orden).write_text(f'#!/bin/sh\n{hace}\n')
+        (tmp_path / 'bin' / orden).chmod(0o755)
+    (tmp_path / '.listo').touch()
+    entorno = {**os.environ, 'PATH': f'{tmp_path / "bin"}:{os.environ["PATH"]}'}
+    r = subprocess.run(['make', 'lab', f'VENV={tmp_path}'], cwd=RAIZ, env=entorno, capture_output=True, text=True)
+    dice = [
+        'Es usted root, como en un contenedor: JupyterLab se abre con --allow-root.',
+        'jupyter lab --allow-root nbs/',
+    ]
+    assert r.stdout.splitlines() == (dice if uid == '0' else ['jupyter lab nbs/']), r.stderr

@@ -42,6 +42,7 @@ for nombre, args in json.load(open('casos.json', encoding='utf-8')).items():
         except SystemExit as e: estado = e.code or 0
         except BaseException: estado = 1; traceback.print_exc()
     hecho[nombre] = [estado, salida.getvalue(), error.getvalue()]
+    if nombre == 'primero': hecho['modulos'] = sorted({m.partition('.')[0] for m in sys.modules})
 json.dump(hecho, open('hecho.json', 'w', encoding='utf-8'))
 '''
 
@@ -161,7 +162,8 @@ def servidor(taller):
 def hecho(taller, servidor) -> dict:
     """`{nombre: (estado, salida, error)}` de todo lo que se ejecuta, a la vez:
     la orden de verdad (un acierto y un error) y la tanda."""
-    casos = {n: args for n, (args, _) in [*ERRORES.items(), *VARIOS.items()]} | ACIERTOS
+    casos = dict(primero=['🌧', '-o', 'primero.wav', *CORTO])
+    casos |= {n: args for n, (args, _) in [*ERRORES.items(), *VARIOS.items()]} | ACIERTOS
     casos = {n: [a.replace('URL', servidor) for a in args] for n, args in casos.items()}
     (taller / 'casos.json').write_text(json.dumps(casos), encoding='utf-8')
     (taller / 'tanda.py').write_text(TANDA, encoding='utf-8')
@@ -253,6 +255,15 @@ def test_la_orden_falla_bien(hecho):
     estado, salida, error = hecho['orden_mal']
     assert not salida
     comprobar_error(estado, error, 'No existe el archivo «no_existe.png»')
+
+
+def test_un_sonido_importa_lo_justo(hecho, taller):
+    "Lo que tarda en importarse y un sonido no necesita, no se importa."
+    assert hecho['primero'][0] == 0, hecho['primero'][2]
+    leer(taller / 'primero.wav')
+    sobran = 'datasets pandas pyarrow sklearn librosa numba matplotlib IPython torchvision tensorflow'.split()
+    assert {'torch', 'diffusers', 'transformers'} <= set(hecho['modulos'])
+    assert not set(sobran) & set(hecho['modulos'])
 
 
 @pytest.mark.parametrize('nombre', ERRORES)

@@ -318,14 +318,14 @@ def test_la_aplicacion_distingue_los_errores(monkeypatch):
         def falla(*_, error=error, **__):
             raise error
 
-        monkeypatch.setattr(aplicacion, 'sonorizar', falla)
+        monkeypatch.setattr(integracion, 'sonorizar', falla)
         app = aplicacion.Aplicacion()
-        app.mandos['fuente'].value = '🐓'
+        app.poner(fuente='🐓')
         try:
             app.generar()
         except ValueError as e:
             assert e is error and not isinstance(e, ErrorDeUso)
-        assert dice in app.estado.value
+        assert app.pagina.error and dice in app.pagina.estado
 
 
 def test_la_aplicacion_usa_la_tuberia_de_sonorizar(monkeypatch):
@@ -340,8 +340,7 @@ def test_la_aplicacion_usa_la_tuberia_de_sonorizar(monkeypatch):
     monkeypatch.setattr(difusion.torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(difusion, 'dispositivo_valido', lambda d: d)
     app = aplicacion.Aplicacion()
-    for k, v in dict(fuente='🐓', segundos=1, pasos=1).items():
-        app.mandos[k].value = v
+    app.poner(fuente='🐓', segundos=1, pasos=1)
     assert app.generar() is not None
     assert len(pedidas) > 1 and {d for d, _ in pedidas} == {'cuda'} and len(set(pedidas)) == 1
 

@@ -75,7 +75,7 @@ def test_columnas_por_su_nombre(tmp_path):
             trozos(tmp_path / n)
     pd.DataFrame(dict(pie=['un perro'])).to_parquet(tmp_path / 'c.parquet')
     with pytest.raises(TablaInvalida, match='no tiene columna «caption»; tiene pie'):
-        leer_trozo(trozos(tmp_path / 'c.parquet')[0])
+        list(leer_trozo(trozos(tmp_path / 'c.parquet')[0]))
     filas = [('a "big" dog', 'https://e.org/a.jpg'), ('"the sea', 'http://e.org/b.jpg')]  # sin cabecera y sin comillas
     (tmp_path / 'cc.tsv').write_text(''.join(f'{c}\t{u}\n' for c, u in filas), encoding='utf-8')
     assert [(f['caption'], f['imagen']) for f in leer_trozo(trozos(tmp_path / 'cc.tsv')[0])] == filas
@@ -114,7 +114,7 @@ def test_tar(tmp_path, apuntar):
         '002.txt': b'sin imagen',
     }
     nombres |= dict.fromkeys(['._000.png', './__MACOSX/._000.txt', '.DS_Store', 'Thumbs.db', 'suelto'], b'x')
-    filas = leer_trozo(trozos(hacer_tar(tmp_path / 'p.tar', **nombres))[0])
+    filas = list(leer_trozo(trozos(hacer_tar(tmp_path / 'p.tar', **nombres))[0]))
     assert [f['caption'] for f in filas] == ['uno', 'dos', 'sin imagen']
     assert [f['imagen'] is not None for f in filas] == [True, True, False]
     for formato, ext in dict(PNG='png', JPEG='JPG', WEBP='webp', GIF='gif', BMP='bmp', TIFF='tif').items():
@@ -140,7 +140,7 @@ def test_un_tar_cortado(tmp_path):
     "Lo que se pudo leer queda; lo demás, una fila de error."
     datos = open(hacer_tar(tmp_path / 'c.tar', **{'a.txt': b'uno', 'b.png': bytes(50_000)}), 'rb').read()
     (tmp_path / 'c.tar').write_bytes(datos[:5000])
-    filas = leer_trozo(trozos(tmp_path / 'c.tar')[0])
+    filas = list(leer_trozo(trozos(tmp_path / 'c.tar')[0]))
     assert filas[0]['caption'] == 'uno' and 'cortado o dañado' in filas[-1]['error']
 
 
@@ -271,7 +271,7 @@ def test_un_nombre_largo_se_escribe(nombre, tmp_path, apuntar):
     assert [p.name for p in tmp_path.iterdir()] == [nombre]
     assert al_lado(tmp_path / nombre, '.x') != al_lado(tmp_path / f'{nombre[:-1]}b', '.x')
     tabla = escala.pa.table(dict(a=[1]))
-    escala.escribir_parquet(tabla, str(tmp_path / nombre))
+    escala.escribir_parquet([tabla], tabla.schema, str(tmp_path / nombre))
     assert [p.name for p in tmp_path.iterdir()] == [nombre]
     apuntar()
 

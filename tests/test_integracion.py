@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import os
 import resource
 import shutil
@@ -9,20 +10,34 @@ import subprocess
 import sys
 import unicodedata
 import warnings
+from dataclasses import replace
 
 import datasets
 import numpy as np
 import pytest
 import soundfile
 import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from transformers.utils import logging as registro
 
 from img2audio.comun.difusion import comprobar_tensores, generadores, instantes, opciones, planificador, por_ventanas
 from img2audio.comun.imagenes import abrir_imagen
-from img2audio.comun.perfiles import PERFILES, Perfil
+from img2audio.comun.perfiles import OYE_OTRO, PERFILES, Perfil
 from img2audio.comun.sistema import recoger_avisos
-from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido
-from img2audio.integracion import TuberiaImg2Audio, _cargar, cargar_tuberia, slerp, sonorizar
+from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido, log_mel
+from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
+from img2audio.integracion import (
+    TuberiaImg2Audio,
+    _cargar,
+    cargar_tuberia,
+    comprobar_pedido,
+    condicion_sonido,
+    generar,
+    mas_cercanas,
+    parecido_clap,
+    slerp,
+    sonorizar,
+)
 from img2audio.puertas.atender import sonorizar_lote
 from img2audio.puertas.variaciones import continuar, rellenar
 
@@ -43,6 +58,11 @@ def dado():
 def tono(frecuencia: int, segundos: float = 1.0) -> Sonido:
     t = np.arange(round(segundos * frecuencia)) / frecuencia
     return Sonido((0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32), frecuencia)
+
+
+def suena_igual(a: np.ndarray, b: np.ndarray, hasta: float = 1e-3) -> bool:
+    "Lo mismo, y no por estar los dos en silencio."
+    return np.abs(b).max() > 0.01 and np.abs(a - b).max() < hasta
 
 
 @pytest.mark.parametrize('texto', ['lluvia', 'un helicóptero', 'un perro ladra'])
@@ -324,13 +344,13 @@ def test_los_bordes_al_rehacer():
         assert opciones(sonido=minuto, fuerza=fuerza).fuerza == fuerza
     with pytest.raises(ValueError, match='60.00 s'):
         opciones(sonido=Sonido(np.zeros(60 * FRECUENCIA + 1, np.float32)))
-    assert opciones().intervalo_guia == (0, 1) and opciones(texto_negativo='lluvia', guia=1.01).guia == 1.01
+    assert opciones(texto_negativo='lluvia', guia=1.01).guia == 1.01
 
 
 @pytest.mark.parametrize('eta', [0, 1, -0.01, 1.01])
 def test_los_bordes_del_ruido_de_cada_paso(tuberia, eta):
     if 0 <= eta <= 1:
-        assert planificador(tuberia.scheduler, 'ddim', eta).config.num_train_timesteps == 1000
+        assert isinstance(planificador(tuberia.scheduler, 'ddim', eta), DDIMScheduler)
     else:
         with pytest.raises(ValueError, match='entre 0 y 1'):
             planificador(tuberia.scheduler, 'ddim', eta)
@@ -377,3 +397,348 @@ def test_el_camino_de_la_esfera_es_el_de_scipy(angulo):
     pesos = np.linspace(0, 1, 6)
     sale = slerp(torch.tensor(3 * a)[None], torch.tensor(7 * b)[None], torch.tensor(pesos))
     assert np.abs(sale.numpy() - geometric_slerp(a, b, pesos)).max() < 1e-9
+
+
+def test_en_un_camino_parado_no_se_pierde_el_punto():
+    "Una fila con los dos puntos iguales, junto a otra que sí gira."
+    a, b = torch.tensor([[2.0, 0], [1, 0]]), torch.tensor([[5.0, 0], [0, 1]])
+    sale = slerp(a, b, 0.5)
+    assert torch.allclose(sale, torch.tensor([[1.0, 0], [0.5**0.5, 0.5**0.5]]), atol=1e-6)
+
+
+# De lo que se pide a la condición
+def test_la_condicion_de_una_imagen_y_la_de_un_texto(tuberia):
+    "Las de CLIP y CLAP enteros, de uno en uno; la imagen, llevada antes entre los textos que el Traductor conoce."
+    clip, clap, traductor = CodificadorCLIP(), CodificadorCLAP(), tuberia.traductor
+    for x in '🐓🌧':
+        suyo = clip.imagen([x])
+        with torch.no_grad():
+            debe, sin_recordar = traductor(traductor.recordar(suyo)), traductor(suyo)
+        assert (tuberia.condicion_imagen(x) - debe).abs().max() < 1e-4
+        assert (sin_recordar - debe).abs().max() > 1e-3
+    textos = ['lluvia', 'un perro ladra muy lejos, en el campo, de noche', '']
+    juntos = tuberia.condicion_texto(textos)
+    for texto, e in zip(textos, juntos, strict=True):
+        assert (e - clap.texto([texto])[0]).abs().max() < 1e-4, texto
+        assert abs(e.norm().item() - 1) < 1e-5
+    doble = copy.deepcopy(tuberia.codificador_texto)
+    with torch.no_grad():
+        doble.text_projection.linear2.weight *= 2
+        doble.text_projection.linear2.bias *= 2
+    otra = TuberiaImg2Audio(**{**tuberia.components, 'codificador_texto': doble})
+    assert (otra.condicion_texto(textos) - juntos).abs().max() < 1e-4  # lo largo que salga de la torre no cuenta
+
+
+def test_de_que_se_avisa(tuberia):
+    "De lo que es de otra cosa, y del primero; del texto vacío, que es la condición nula, no."
+    casos = [('', None), (['', 'un perro ladra'], None), (['un perro ladra', 'un tren pasa'], 'un tren pasa')]
+    for textos, cual in casos:
+        with recoger_avisos() as avisos:
+            tuberia.condicion_texto(textos)
+        assert len(avisos) == bool(cual) and all(f'«{cual}»' in a for a in avisos), textos
+    sin_indice = TuberiaImg2Audio(**tuberia.components)
+    with recoger_avisos() as avisos:
+        sin_indice.condicion_texto('un tren pasa')
+    assert avisos == [] and mas_cercanas(sin_indice, tuberia.condicion_texto('lluvia')[0]) == []
+    with recoger_avisos() as avisos:
+        tuberia.condicion_imagen('🐓')
+    assert avisos == []
+
+
+def test_la_mezcla_de_imagenes_y_de_texto(tuberia):
+    "Contra numpy: la media con pesos, devuelta a la esfera, y de ahí hacia el texto por el arco."
+    from scipy.spatial import geometric_slerp
+
+    caras = ['🐓', '🌧', '🌊']
+    sueltas = [tuberia.condicion_imagen(x)[0].double().numpy() for x in caras]
+    media = np.sum([p * x for p, x in zip((1, 3, 0.5), sueltas, strict=True)], axis=0)
+    media /= np.linalg.norm(media)
+    texto = tuberia.condicion_texto('un perro ladra')[0].double().numpy()
+    for pedido, extremo in (
+        ((caras, [1, 3, 0.5]), media),
+        ((tuple(caras), [2, 6, 1]), media),
+        (('🐓', None), sueltas[0]),
+    ):
+        imagen, pesos = pedido
+        assert np.abs(tuberia.condicion(imagen, pesos=pesos)[0].numpy() - extremo).max() < 1e-5
+        debe = geometric_slerp(extremo / np.linalg.norm(extremo), texto / np.linalg.norm(texto), [0.25, 0.5])
+        for d, peso in zip(debe, (dict(peso_texto=0.25), {}), strict=True):  # de fábrica, a partes iguales
+            sale = tuberia.condicion(imagen, 'un perro ladra', pesos=pesos, **peso)[0]
+            assert np.abs(sale.numpy() - d).max() < 1e-5
+
+
+# Del sonido al latente, y del latente al sonido
+@pytest.mark.parametrize('muestras', [1, 5119, 5120, 5121, 12_000])
+def test_el_latente_de_un_sonido_que_no_llena_sus_tramas(tuberia, muestras):
+    "Al final le falta silencio: el latente es el que da el VAE del log-mel de la onda ya rellena."
+    onda = np.random.default_rng(1).normal(0, 0.1, muestras).astype(np.float32)
+    rellena = np.pad(onda, (0, -muestras % 5120))  # 8 tramas, que es lo que admite el UNet, de 640 muestras
+    with torch.no_grad():
+        debe = tuberia.vae.encode(log_mel(torch.from_numpy(rellena))[None, None]).latent_dist.mean
+    z = tuberia.a_latente(Sonido(onda))
+    assert z.shape == tuberia.forma_latente(1, muestras / FRECUENCIA) == (1, 8, len(rellena) // 640, 16)
+    assert (z - debe * tuberia.vae.config.scaling_factor).abs().max() < 1e-4
+
+
+def test_las_tramas_que_admite_cada_unet(tuberia):
+    "Si no sabe recuperar tamaños impares, múltiplos de lo que reduce; si sabe, las que hagan falta."
+    unet = copy.deepcopy(tuberia.unet)
+    assert 'AttnUpBlock2D' in unet.config.up_block_types and len(unet.config.block_out_channels) == 4
+    unet.register_to_config(up_block_types=['UpBlock2D'] * 4)
+    libre = TuberiaImg2Audio(**{**tuberia.components, 'unet': unet})
+    assert tuberia.por_trama() == libre.por_trama() == 640
+    for segundos, de_8_en_8, hasta in ((1e-5, 8, 1), (0.32, 8, 8), (0.3201, 16, 9), (0.36, 16, 9), (5.12, 128, 128)):
+        assert tuberia.forma_latente(3, segundos) == (3, 8, de_8_en_8, 16), segundos
+        assert libre.forma_latente(3, segundos) == (3, 8, hasta, 16), segundos
+
+
+def test_del_latente_a_la_onda(tuberia, dado, monkeypatch):
+    "Lo pedido y no más; con el mismo ruido de vocoder, si no se da otro; lo que pasa de 1 se baja entero, y nada más."
+    z = tuberia.a_latente(dado)
+    onda = tuberia.decodificar(z, 0.64)[0].muestras
+    pico = np.abs(onda).max()
+    assert 0.05 < pico < 0.9
+    for s in tuberia.decodificar(torch.cat([z, z]), 0.64):
+        assert np.abs(s.muestras - onda).max() < 1e-4
+    assert np.abs(tuberia.decodificar(z, 0.6)[0].muestras - onda[:9600]).max() < 1e-5
+    assert len(tuberia.decodificar(z[:, :, :8], 1e-5)[0].muestras) == 1
+    otra = tuberia.decodificar(z, 0.64, generadores(9, 1))[0].muestras
+    assert np.abs(otra - onda).max() > 1e-3
+    assert np.abs(otra - tuberia.decodificar(z, 0.64, generadores(9, 1))[0].muestras).max() < 1e-5
+    vocoder = type(tuberia.vocoder)
+    de_verdad = vocoder.forward
+    for por, debe in ((0.5, 0.5 * onda), (0.98 / pico, 0.98 / pico * onda), (40.0, 0.99 / pico * onda)):
+        monkeypatch.setattr(vocoder, 'forward', lambda *a, por=por, **k: por * de_verdad(*a, **k))
+        assert np.abs(tuberia.decodificar(z, 0.64)[0].muestras - debe).max() < 1e-4, por
+
+
+# El bucle
+def sin_red(monkeypatch) -> list:
+    "La red, fuera: prevé ceros. Lo que se le pide, apuntado."
+    vistos = []
+
+    def prever(self, x, t, condicion, nulo, guia):
+        vistos.append((x.clone(), int(t), guia))
+        return torch.zeros_like(x)
+
+    monkeypatch.setattr(TuberiaImg2Audio, '_prever', prever)
+    return vistos
+
+
+@pytest.mark.parametrize('fuerza', [0.5, 1])
+def test_lo_que_no_se_rehace_se_repone_en_cada_paso(tuberia, dado, monkeypatch, fuerza):
+    "Con el ruido que le toca a ese paso; y al final, tal como era."
+    vistos, alfas = sin_red(monkeypatch), tuberia.scheduler.alphas_cumprod
+    z, forma = tuberia.a_latente(dado), tuberia.forma_latente(2, 0.64)
+    ruido = torch.randn(forma, generator=generadores(0, 1)[0])
+    mascara = torch.arange(forma[2]) >= 5
+    sale = tuberia(
+        texto='lluvia', sonido=dado, n=2, mascara=mascara, latents=ruido, pasos=5, fuerza=fuerza, output_type='latent'
+    )
+    assert len(vistos) == 5
+    for x, t, _ in vistos:
+        debe = alfas[t].sqrt() * z + (1 - alfas[t]).sqrt() * ruido
+        assert (x - debe)[:, :, ~mascara].abs().max() < 1e-5
+    assert (vistos[-1][0] - debe)[:, :, mascara].abs().max() > 0.01
+    assert torch.equal(sale[:, :, ~mascara], z.expand(forma)[:, :, ~mascara])
+    assert (sale - z)[:, :, mascara].abs().max() > 0.01
+
+
+def test_que_se_ve_en_cada_paso(tuberia, monkeypatch):
+    "Por dónde va, y el latente que queda: el último es el que sale."
+    vistos, pasos, latentes = sin_red(monkeypatch), [], []
+    sale = tuberia(
+        texto='lluvia',
+        segundos=0.64,
+        pasos=4,
+        generator=generadores(0, 1),
+        al_paso=lambda i, n: pasos.append((i, n)),
+        mirar=lambda i, z: latentes.append((i, z.clone())),
+        intervalo_guia=(0.25, 0.75),
+        guia=3,
+        output_type='latent',
+    )
+    assert pasos == [(1, 4), (2, 4), (3, 4), (4, 4)] and [i for i, _ in latentes] == [1, 2, 3, 4]
+    for (_, z), (x, *_) in zip(latentes, vistos[1:], strict=False):
+        assert torch.equal(z, x)
+    assert torch.equal(latentes[-1][1], sale)
+    assert [guia for *_, guia in vistos] == [1, 3, 3, 1]
+    assert torch.equal(vistos[0][0], torch.randn(sale.shape, generator=generadores(0, 1)[0]))
+
+
+def test_de_cuanto_es_la_ventana(tuberia, monkeypatch):
+    vistos = sin_red(monkeypatch)
+    for ventana, tramas in ((None, [56]), (0.64, [16] * 6), (0.5, [16] * 6), (2.0, [56]), (10.0, [56])):
+        vistos.clear()
+        tuberia(texto='lluvia', segundos=2.0, pasos=1, ventana=ventana, output_type='latent')
+        assert [x.shape[2] for x, *_ in vistos] == tramas, ventana
+
+
+def test_el_ruido_de_ddim_es_el_de_su_generador(tuberia):
+    "Con `eta`, otro generador es otro sonido, aunque el ruido de partida sea el mismo; y el mismo, el mismo."
+    ruido = torch.randn(tuberia.forma_latente(1, 0.64), generator=generadores(0, 1)[0])
+
+    def latente(semilla: int, eta: float):
+        pedido = dict(latents=ruido, segundos=0.64, pasos=3, planificador='ddim', output_type='latent')
+        return tuberia(texto='lluvia', eta=eta, generator=generadores(semilla, 1), **pedido)
+
+    assert torch.equal(latente(1, 1.0), latente(1, 1.0))
+    assert (latente(1, 1.0) - latente(2, 1.0)).abs().max() > 0.1
+    assert torch.equal(latente(1, 0.0), latente(2, 0.0))
+    assert 0.01 < (latente(1, 0.5) - latente(1, 1.0)).abs().max()
+
+
+def test_los_instantes_de_fabrica_son_de_dpm_sin_karras(tuberia):
+    "Los σ de cada paso son los del ruido con que se entrenó, √((1 − ᾱ)/ᾱ), y no los de Karras."
+    s = copy.deepcopy(tuberia.scheduler)
+    assert isinstance(s, DPMSolverMultistepScheduler) and s.config.algorithm_type == 'dpmsolver++'
+    s.set_timesteps(10)
+    alfas = s.alphas_cumprod[s.timesteps]
+    assert (s.sigmas[:-1] - ((1 - alfas) / alfas).sqrt()).abs().max() < 1e-3
+    assert (s.timesteps.diff() + 100).abs().max() <= 1  # mil instantes, de cien en cien
+
+
+# La tubería y sus puertas
+def test_cada_sonido_el_de_su_condicion_y_su_generador(tuberia):
+    "De dos condiciones, dos de cada una, seguidos; lo largas que sean no cuenta."
+    e = tuberia.condicion_texto(['lluvia', 'las olas rompen'])
+    azar = [g for _ in e for g in generadores(3, 2)]
+    corto = dict(segundos=0.64, pasos=2)
+    salen = tuberia(prompt_embeds=torch.tensor([[7.0], [0.1]]) * e, n=2, generator=azar, **corto)
+    for s, (texto, semilla) in zip(salen, [(t, i) for t in ('lluvia', 'las olas rompen') for i in (3, 4)], strict=True):
+        solo = tuberia(texto=texto, generator=generadores(semilla, 1), **corto)[0]
+        assert suena_igual(s.muestras, solo.muestras)
+    assert np.abs(salen[0].muestras - salen[2].muestras).max() > 0.01
+
+
+def test_la_condicion_negativa(tuberia):
+    "Su longitud no cuenta; y vale una para todos, o una por sonido."
+    si, no = tuberia.condicion_texto('las olas rompen'), tuberia.condicion_texto('lluvia')
+
+    def sonar(n=2, **k):
+        azar = generadores(0, n)
+        salen = tuberia(prompt_embeds=si, n=n, segundos=0.64, pasos=2, guia=3, generator=azar, **k)
+        return np.stack([s.muestras for s in salen])
+
+    debe = sonar(texto_negativo='lluvia')
+    assert np.abs(debe - sonar()).max() > 0.01
+    for e in (no, 5 * no, torch.cat([no, 0.2 * no])):
+        assert suena_igual(sonar(negative_prompt_embeds=e), debe)
+
+
+def test_a_que_nivel_sale(tuberia, dado):
+    "Diez decibelios son ×√10; sin nivel, como salga; y lo que se rehace, al que tenga."
+    azar = dict(generator=generadores(0, 1), segundos=0.64, pasos=2)
+
+    def sonar(**k):
+        return tuberia(texto='lluvia', **azar | dict(generator=generadores(0, 1)), **k)[0].muestras
+
+    crudo = sonar(a_nivel=None)
+    ganancia = {
+        a: np.dot(sonar(a_nivel=a)[2000:8000], crudo[2000:8000]) / np.sum(crudo[2000:8000] ** 2) for a in (-50, -40)
+    }
+    assert abs(ganancia[-40] / ganancia[-50] - 10**0.5) < 1e-2
+    for a in (-50, -40):
+        assert abs(20 * np.log10(np.sqrt(np.mean(sonar(a_nivel=a) ** 2))) - a) < 0.5
+    pedido = dict(sonido=dado, texto='lluvia', pasos=2)
+    de_fabrica, sin_nivel = (
+        tuberia(generator=generadores(0, 1), **pedido, **k)[0].muestras for k in ({}, dict(a_nivel=None))
+    )
+    assert np.abs(de_fabrica - sin_nivel).max() < 1e-5
+
+
+def test_clap_oye_un_sonido_a_trozos(monkeypatch):
+    "Los que hacen falta para cubrirlo, a pasos iguales; uno corto, repetido. Y el coseno con lo pedido, contra numpy."
+
+    def oir(self, ondas, frecuencia):
+        "En lugar de CLAP, lo que suman las muestras de cada una de cien partes: se nota si se corre una sola."
+        x = torch.from_numpy(np.stack(ondas))
+        assert x.shape[1] == 5 * frecuencia
+        return torch.nn.functional.normalize(x.reshape(len(x), 100, -1).sum(2), dim=1)
+
+    monkeypatch.setattr(CodificadorCLAP, 'audio', oir)
+    onda = np.random.default_rng(2).normal(0, 0.1, 192_000).astype(np.float32)
+    larga = oir(None, [onda[:80_000], onda[56_000:136_000], onda[112_000:]], FRECUENCIA).mean(0)  # de 12 s, tres de 5
+    corta, justa = oir(None, [np.tile(onda[-20_000:], 4), onda[-80_000:]], FRECUENCIA)
+    debe = torch.stack([larga / larga.norm(), corta, justa])
+    sonidos = [Sonido(onda), Sonido(onda[-20_000:]), Sonido(onda[-80_000:])]
+    assert (condicion_sonido(sonidos) - debe).abs().max() < 1e-5
+    doble = oir(None, [onda[:160_000], onda[32_000:]], 2 * FRECUENCIA).mean(0)  # a 32 kHz, de 6 s, dos
+    assert (condicion_sonido([Sonido(onda, 2 * FRECUENCIA)]) - doble / doble.norm()).abs().max() < 1e-5
+    pedidas = torch.randn(3, 100, generator=generadores(0, 1)[0])
+    cosenos = (debe @ (pedidas / pedidas.norm(dim=1, keepdim=True)).T).numpy()
+    assert np.abs(parecido_clap(sonidos, pedidas).numpy() - cosenos.diagonal()).max() < 1e-5
+    assert np.abs(parecido_clap(sonidos, pedidas[1:2].double()).numpy() - cosenos[:, 1]).max() < 1e-5
+    with pytest.raises(ValueError, match='hay 2 y 3 sonidos'):
+        parecido_clap(sonidos, pedidas[:2])
+
+
+def test_generar_reparte_las_semillas(tuberia):
+    "De cada condición, los suyos, con sus semillas y sus frases; y el mejor, el que CLAP oye más cerca."
+    textos, corto = ['lluvia', 'las olas rompen'], dict(segundos=0.64, pasos=2)
+    e = tuberia.condicion_texto(textos)
+    todos = generar(tuberia, e, semilla=5, num_audios=3, **corto)
+    mejores = generar(tuberia, e, semilla=5, elegir_mejor_de=3, **corto)
+    dos = generar(tuberia, e, semilla=5, num_audios=2, elegir_mejor_de=3, **corto)
+    uno = generar(tuberia, e, semilla=6, **corto)
+    for k, texto in enumerate(textos):
+        assert [s.semilla for s in todos[k]] == [5, 6, 7]
+        assert suena_igual(todos[k][1].muestras, uno[k].muestras)
+        solo = sonorizar(texto=texto, semilla=7, progreso=False, **corto)
+        assert suena_igual(todos[k][2].muestras, solo.muestras)
+        notas = parecido_clap(todos[k], e[k : k + 1])
+        orden = [5 + i for i in notas.argsort(descending=True).tolist()]
+        assert mejores[k].semilla == orden[0] and [s.semilla for s in dos[k]] == orden[:2]
+        debe = torch.cosine_similarity(e[k : k + 1], tuberia.indice.clap)
+        frases = [tuberia.indice.textos[i] for i in debe.argsort(descending=True)[:5]]
+        assert [f for f, _ in solo.cercanas] == [f for f, _ in todos[k][0].cercanas] == frases
+        assert np.abs(np.array([c for _, c in solo.cercanas]) - debe.sort(descending=True)[0][:5].numpy()).max() < 1e-4
+    azar = torch.Generator().manual_seed(5)
+    (suyo,) = generar(tuberia, e[:1], generator=azar, **corto)
+    assert suyo.semilla is None and suena_igual(suyo.muestras, todos[0][0].muestras)
+
+
+def test_cuantos_se_generan():
+    for pedido, n in (({}, 1), (dict(num_audios=3), 3), (dict(num_audios=1, elegir_mejor_de=1), 1)):
+        assert comprobar_pedido(**pedido).n == n
+    for num_audios in (1, 2, 3, None):
+        assert comprobar_pedido(num_audios=num_audios, elegir_mejor_de=3).n == 3
+    for malo in (dict(num_audios=0), dict(num_audios=4, elegir_mejor_de=3), dict(elegir_mejor_de=-1)):
+        with pytest.raises(ValueError, match='al menos 1|entre 1 y 100'):
+            comprobar_pedido(**malo)
+
+
+def test_lo_que_prefiere_un_perfil():
+    "Vale si no se dice otra cosa: al comprobar, al generar y al sonorizar."
+    suyo = dict(segundos=0.64, pasos=2, guia=4.0, negativo='un perro ladra')
+    p = replace(PERFILES['mini'], **suyo)
+    o = comprobar_pedido(p, pasos=None, texto_negativo=None, a_nivel=None)
+    assert (o.segundos, o.pasos, o.guia, o.texto_negativo, o.a_nivel) == (0.64, 2, 4, 'un perro ladra', None)
+    assert comprobar_pedido(p, pasos=3, texto_negativo='el mar').texto_negativo == 'el mar'
+    assert comprobar_pedido(p, pasos=3).pasos == 3 and comprobar_pedido(p, fuerza=0.3).pasos == 2
+    debe = sonorizar('🌧', **CORTO, guia=4.0, texto_negativo='un perro ladra').muestras
+    assert suena_igual(sonorizar('🌧', perfil=p, progreso=False).muestras, debe)
+    tuberia = cargar_tuberia()
+    suena = generar(tuberia, tuberia.condicion('🌧'), p)[0].muestras
+    assert suena_igual(suena, debe)
+    assert np.abs(sonorizar('🌧', **CORTO).muestras - debe).max() > 0.01
+
+
+def test_un_clap_que_oye_como_otro_no_elige(tmp_path):
+    "Se dice antes de generar, y por todas las puertas; para lo demás sirve."
+    mini = PERFILES['mini']
+    shutil.copytree(mini.clap, tmp_path / 'clap')
+    ajustes = json.loads((tmp_path / 'clap/config.json').read_text(encoding='utf-8'))
+    (tmp_path / 'clap/config.json').write_text(json.dumps(ajustes | {OYE_OTRO: True}), encoding='utf-8')
+    p = replace(mini, nombre='ajeno', clap=str(tmp_path / 'clap'))
+    s = sonorizar('🌧', perfil=p, **CORTO)
+    assert suena_igual(s.muestras, sonorizar('🌧', **CORTO).muestras)
+    e = cargar_tuberia(p).condicion('🌧')
+    for pide in (
+        lambda: comprobar_pedido(p, elegir_mejor_de=2),
+        lambda: condicion_sonido([s], p),
+        lambda: parecido_clap([s], e, p),
+        lambda: generar(cargar_tuberia(p), e, p, elegir_mejor_de=2, segundos=0.64, pasos=1),
+    ):
+        with pytest.raises(ValueError, match='«ajeno» lee como su AudioLDM, pero oye como otro'):
+            pide()

@@ -1,215 +1,35 @@
-"El sitio en un navegador de verdad: cada cuaderno, tal como nbdev lo prepara, en Chromium y sin red."
+"""El sitio en un navegador de verdad, en Chromium y sin red: el de `_docs/`, si está hecho y al día, y si no, cada
+cuaderno tal como nbdev lo prepara, pasado por pandoc (véase paginas.py)."""
 
 import base64
 import functools
 import http.server
 import io
 import os
-import posixpath
 import re
-import sys
+import shutil
 import threading
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-import nbformat
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from bs4 import BeautifulSoup
-from latex2mathml.converter import convert
-from nbconvert import HTMLExporter
-from traitlets.config import Config
+from paginas import CASCARA, DOCS, SITIO, docs_al_dia, escribir
+from test_sitio import configuracion
 
 RAIZ = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(RAIZ / 'herramientas'))
-from leeme import directivas  # noqa: E402
-
 NBS = RAIZ / 'nbs'
-PAGINAS = [f.relative_to(NBS).with_suffix('').as_posix() for f in sorted(NBS.rglob('*.ipynb'))] + ['404', 'glosario']
-ANCHOS = (390, 1280)  # un teléfono y un portátil, en píxeles de CSS
-TEX = re.compile(r'\$\$(.+?)\$\$|\$([^$\s](?:[^$]*[^$\s])?)\$', re.S)
+PAGINAS = [f.relative_to(NBS).with_suffix('').as_posix() for f in sorted([*NBS.rglob('*.ipynb'), *NBS.rglob('*.qmd')])]
+ANCHOS = (1280, 390)  # un portátil y un teléfono, en píxeles de CSS
+TEMAS = ('light', 'dark')
 MARGEN = 0.15  # segundos: lo que el MP3 añade por delante y por detrás
-SITIO = 'https://img2audio.github.io/img2audio/'  # lo que enlaza nbdev desde un nombre de la API
-
-# Las mismas clases que pone Quarto, para que nbs/styles.css y nbs/accesible.html actúen sobre lo mismo.
-# El código, sin colores: son de Quarto.
-PLANTILLA = """
-{%- extends 'basic/index.html.j2' -%}
-{% block codecell %}<div class="cell">{{ super() }}</div>{% endblock %}
-{% block input -%}
-<div class="sourceCode cell-code"><pre><code>{{ cell.source | escape }}</code></pre></div>
-{%- endblock %}
-{% block output -%}
-{% set tipo = 'stdout' if output.output_type == 'stream' else 'display' -%}
-<div{% if not cell.metadata.asis %} class="cell-output cell-output-{{ tipo }}"{% endif %}>{{ super() }}</div>
-{%- endblock %}
-"""
-CASCARA = """<!DOCTYPE html>
-<html lang="es"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{titulo}</title><link rel="icon" href="{raiz}logo.svg">
-<style>
-*, *::before, *::after {{ box-sizing: border-box }}
-body {{ margin: 0; font: 17px/1.5 "Source Sans Pro", system-ui, sans-serif; color: #212529; background: #fff }}
-nav, header, main {{ max-width: 52rem; margin: 0 auto; padding: .5rem 1rem }}
-nav ul {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; list-style: none; padding: 0 }}
-img {{ max-width: 100%; height: auto; vertical-align: middle }}
-pre {{ overflow: auto; font-size: .85em; padding: .5rem }} .cell-code {{ background: #f5f6f8 }}
-table {{ border-collapse: collapse }} th, td {{ padding: .25rem .5rem; border-bottom: 1px solid #dee2e6 }}
-</style><link rel="stylesheet" href="{raiz}styles.css"></head><body><nav aria-label="Páginas">{barra}</nav>
-<header><h1>{titulo}</h1><p>{descripcion}</p></header><main>{cuerpo}</main>
-{accesible}
-</body></html>
-"""
-
-
-def barra(elementos: list, nombres: dict[str, tuple[str, str]]) -> str:
-    "La barra lateral de nbs/sidebar.yml, en una lista."
-    html = ''
-    for e in elementos:
-        if isinstance(e, str):
-            html += '<li><a href="{}">{}</a></li>'.format(*nombres[e])
-        elif 'section' in e:
-            html += f'<li>{e["section"]}: <ul>{barra(e["contents"], nombres)}</ul></li>'
-        else:
-            html += f'<li><a href="{e["href"]}">{e["text"]}</a></li>'
-    return html
-
-
-def abrir(archivo: Path) -> tuple[dict, nbformat.NotebookNode]:
-    "Un cuaderno preparado por nbdev, o un `.qmd`: su cabecera y lo demás."
-    if archivo.suffix == '.qmd':
-        _, cabecera, texto = archivo.read_text(encoding='utf-8').split('---\n', 2)
-        return {'output-file': archivo.stem + '.html', **yaml.safe_load(cabecera)}, nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_markdown_cell(texto)]
-        )
-    nb = nbformat.v4.reads(archivo.read_text(encoding='utf-8'))
-    for c in nb.cells:
-        c.pop('has_sd', None)  # una marca de nbdev que nbformat no conoce
-    cabecera = nb.cells.pop(0)
-    assert cabecera.cell_type == 'raw', f'{archivo.name} no tiene título: nbdev no le puso cabecera'
-    return yaml.safe_load(cabecera.source.strip().strip('-')), nb
-
-
-ENLACE_DE_NBDEV = re.compile(r'\[(`[^`]+`)\]\(https?://[^)]+\)')
-ENLACE_PRIVADO = re.compile(r'\[(`[^`]+`)\]\(https?://[^)]+\.html#(?:[^#)]+\.)?_(?!_)[^)]*\)')
-
-
-def como_api_lua(md: str) -> str:
-    "Lo que hace nbs/api.lua, que solo entiende pandoc."
-    md = ENLACE_PRIVADO.sub(r'\1', re.sub(r'^\[source\]', '[código]', md, flags=re.M))
-    return re.sub(r'```.*?```', lambda m: ENLACE_DE_NBDEV.sub(r'\1', m[0]).replace('__main__.', ''), md, flags=re.S)
-
-
-def preparar(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    "Hace con las directivas `#|` y con las salidas lo que haría Quarto."
-    nb.metadata['language_info'] = {'name': 'python'}
-    for c in nb.cells:
-        if c.cell_type != 'code':
-            c.source = como_api_lua(c.source)
-            continue
-        d, c.source = directivas(c.source)
-        opciones = {k: yaml.safe_load(v) if v else True for k, v in d.items()}
-        c.metadata.update(
-            asis=opciones.get('output') == 'asis', transient={'remove_source': opciones.get('echo') is False}
-        )
-        c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']
-        for i, o in enumerate(c.outputs):
-            alt = opciones.get('fig-alt')
-            if alt:
-                o.setdefault('metadata', {})['alt'] = alt[i] if isinstance(alt, list) else alt
-            datos = o.get('data', {})
-            for t in ('text/html', 'text/markdown', 'text/plain'):
-                if t in datos:
-                    datos[t] = re.sub(r'\)\{target="_blank"[^}]*\}', ')', datos[t])  # atributos de pandoc
-            if c.metadata.asis and 'text/markdown' in datos:
-                datos['text/markdown'] = como_api_lua(datos['text/markdown'])
-    return nb
-
-
-def mathml(tex: str, display: str = 'inline') -> str:
-    "Una fórmula en MathML. (A latex2mathml se le atraganta un tamaño delante de `\\lVert`.)"
-    return convert(re.sub(r'\\[Bb]igg?[lr](?=\\[lr]Vert)', '', tex), display=display)
-
-
-def formulas(html: BeautifulSoup) -> None:
-    "Pasa el TeX a MathML, que el navegador dibuja sin ayuda. (Quarto usa MathJax, que viene de la red.)"
-    for texto in html.select_one('main').find_all(string=TEX):
-        if texto.find_parent(['pre', 'code', 'script', 'style']):
-            continue
-        nuevo = TEX.sub(
-            lambda m: f'<span class="math display">{mathml(m[1], "block")}</span>' if m[1] else mathml(m[2]),
-            escape(texto),
-        )
-        texto.replace_with(BeautifulSoup(nuevo, 'html.parser'))
-
-
-def ancla(titulo: str) -> str:
-    "El identificador que pandoc da a un título."
-    s = re.sub(r'[^\w\s.-]', '', titulo.lower()).strip()
-    return re.sub(r'^[^a-zá-úñ]+', '', re.sub(r'\s+', '-', s))
-
-
-def escribir(sitio, destino: Path) -> None:
-    "Todas las páginas del sitio en `destino`, con lo que necesitan para verse sin red."
-    for f in sitio.proc.rglob('*'):
-        copia = destino / f.relative_to(sitio.proc)
-        copia.parent.mkdir(parents=True, exist_ok=True)
-        if f.suffix in ('.css', '.svg', '.png'):
-            copia.write_bytes(f.read_bytes())
-    archivos = [*sitio.proc.rglob('*.ipynb'), *sitio.proc.rglob('*.qmd')]
-    abiertos = {f.relative_to(sitio.proc).as_posix(): abrir(f) for f in archivos}
-    salidas = {n: posixpath.join(posixpath.dirname(n), cab['output-file']) for n, (cab, _) in abiertos.items()}
-    contenidos = yaml.safe_load((sitio.proc / 'sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar'][
-        'contents'
-    ]
-    tipos = [
-        'text/html',
-        'image/svg+xml',
-        'image/png',
-        'image/jpeg',
-        'text/markdown',
-        'text/latex',
-        'text/plain',
-    ]  # sin widgets: piden un núcleo
-    exportador = HTMLExporter(
-        raw_template=PLANTILLA,
-        exclude_anchor_links=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        config=Config(NbConvertBase=dict(display_data_priority=tipos)),
-    )
-    for n, (cab, nb) in abiertos.items():
-        carpeta = posixpath.dirname(n)
-        raiz = '../' * bool(carpeta)
-        nombres = {
-            o: (raiz + salidas[o], re.sub('`(.+?)`', r'<code>\1</code>', c['title'])) for o, (c, _) in abiertos.items()
-        }
-        lista = '<ul>' + barra(contenidos, nombres) + '</ul>'
-        cuerpo, _ = exportador.from_notebook_node(preparar(nb))
-        html = BeautifulSoup(
-            CASCARA.format(
-                titulo=cab['title'].replace('`', ''),
-                descripcion=cab.get('description', ''),
-                barra=lista,
-                cuerpo=cuerpo,
-                raiz=raiz,
-                accesible=(sitio.proc / 'accesible.html').read_text(encoding='utf-8'),
-            ),
-            'html.parser',
-        )
-        formulas(html)
-        for h in html.select('main :is(h1, h2, h3, h4, h5)'):
-            h['id'] = ancla(h.get_text())
-        for a in html.select('a[href]'):
-            ruta, almohadilla, resto = a['href'].partition('#')
-            suyo = posixpath.normpath(posixpath.join(carpeta, ruta))
-            if suyo in salidas:
-                a['href'] = raiz + salidas[suyo] + almohadilla + resto
-        (destino / salidas[n]).write_text(str(html), encoding='utf-8')
+# Lo que las páginas de Quarto piden a otros sitios (MathJax, y lo de los *widgets*), que aquí no llega, y sus quejas
+DE_FUERA = re.compile(
+    r'//(cdn\.jsdelivr\.net|cdnjs\.cloudflare\.com)/|polyfill|integrity|define is not defined|net::ERR_'
+)
 
 
 @contextmanager
@@ -230,10 +50,14 @@ def servir(carpeta: Path):
 
 
 @pytest.fixture(scope='module')
-def paginas(sitio, tmp_path_factory):
+def paginas(request, tmp_path_factory):
     "La dirección del sitio servido, y su carpeta."
-    destino = tmp_path_factory.mktemp('paginas')
-    escribir(sitio, destino)
+    destino = DOCS
+    if not docs_al_dia():
+        if not shutil.which('pandoc'):
+            pytest.skip('Falta pandoc, que hace las páginas: «make navegador».')
+        destino = tmp_path_factory.mktemp('paginas')
+        escribir(request.getfixturevalue('sitio').proc, destino, configuracion())
     with servir(destino) as base:
         yield base, destino
 
@@ -254,17 +78,21 @@ def abrir_pagina(chromium, base: str, nombre: str, ancho: int):
     fallos = []
     pagina = chromium.new_page(viewport={'width': ancho, 'height': 900}, device_scale_factor=1, locale='es-ES')
 
+    def apuntar(fallo: str):
+        if not (docs_al_dia() and DE_FUERA.search(fallo)):
+            fallos.append(fallo)
+
     def pedir(ruta):
         if ruta.request.url.startswith((base, 'data:', 'blob:')):
             return ruta.continue_()
-        fallos.append(f'petición fuera del sitio: {ruta.request.url[:120]}')
+        apuntar(f'petición fuera del sitio: {ruta.request.url[:120]}')
         ruta.abort()
 
     pagina.route('**/*', pedir)
-    pagina.on('pageerror', lambda e: fallos.append(f'error de JavaScript: {e}'))
-    pagina.on('console', lambda m: fallos.append(f'consola: {m.text}') if m.type == 'error' else None)
-    pagina.on('requestfailed', lambda r: fallos.append(f'no llegó: {r.url[:120]}'))
-    pagina.on('response', lambda r: fallos.append(f'{r.status}: {r.url[:120]}') if r.status >= 400 else None)
+    pagina.on('pageerror', lambda e: apuntar(f'error de JavaScript: {e}'))
+    pagina.on('console', lambda m: apuntar(f'consola: {m.text}') if m.type == 'error' else None)
+    pagina.on('requestfailed', lambda r: apuntar(f'no llegó: {r.url[:120]}'))
+    pagina.on('response', lambda r: apuntar(f'{r.status}: {r.url[:120]}') if r.status >= 400 else None)
     pagina.goto(base + nombre, wait_until='load')
     return pagina, fallos
 
@@ -306,16 +134,40 @@ SONIDOS = """() => Promise.all([...document.querySelectorAll('audio')].map(async
   return {i, reproductor: a.duration, muestras: tampon.duration, eficaz: Math.sqrt(energia/x.length),
           promesa: dicho[1]?.replace(',', '.') || null};
 }))"""
+CODIGO_CORTADO = """() => [...document.querySelectorAll('main pre.sourceCode')]
+  .filter(e => [e, e.parentElement, e.firstElementChild].some(x => x.scrollWidth > x.clientWidth + 1 && x.clientWidth))
+  .map(e => e.textContent.slice(0, 60))"""
+CIFRAS_PARTIDAS = """() => {
+  const partidas = [], textos = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  while (textos.nextNode()) for (const m of textos.currentNode.data.matchAll(/\\d[\\d.,]*\\s±\\s[\\d.,]+/g)) {
+    const trozo = document.createRange();
+    trozo.setStart(textos.currentNode, m.index);
+    trozo.setEnd(textos.currentNode, m.index + m[0].length);
+    if (new Set([...trozo.getClientRects()].map(r => Math.round(r.top))).size > 1) partidas.push(m[0]);
+  }
+  return partidas;
+}"""
+LOGO = """() => {
+  const medidas = [...document.querySelectorAll('.navbar-logo')].map(e => e.getBoundingClientRect());
+  if (medidas.some(r => r.width >= 16 && r.height >= 16)) return [];
+  return medidas.map(r => `el logotipo mide ${r.width} × ${r.height}`);
+}"""
+TEMA = """tema => {
+  const cambiar = window.quartoToggleColorScheme;
+  if (document.body.classList.contains('quarto-' + tema)) return;
+  if (cambiar) cambiar(); else document.body.className = 'quarto-' + tema;
+}"""
 FORMULAS_MALAS = """() => [...document.querySelectorAll('math')]
-  .map(e => e.textContent)
+  .map(e => [...e.querySelectorAll('mi, mo, mn, mtext')].map(x => x.textContent).join(''))
   .filter(t => !t.trim() || t.includes('\\\\'))"""
 
 
-def accesibilidad(pagina) -> list[str]:
-    "Lo que axe-core encuentra grave o crítico: la regla, y los primeros elementos que la incumplen."
+def accesibilidad(pagina, *reglas: str) -> list[str]:
+    "Lo que axe-core encuentra grave o crítico: la regla (una de esas, si se dan), y los primeros que la incumplen."
     from axe_playwright_python.sync_playwright import Axe
 
-    hallado = Axe().run(pagina).response['violations']
+    opciones = {'runOnly': list(reglas)} if reglas else None
+    hallado = Axe().run(pagina, options=opciones).response['violations']
     return [
         f"{v['id']} ({v['impact']}), {len(v['nodes'])}: {v['help']} · "
         + ' · '.join(n['html'][:100] for n in v['nodes'][:3])
@@ -345,6 +197,9 @@ def problemas(pagina, fallos: list[str]) -> dict[str, list]:
         'imágenes': pagina.evaluate(IMAGENES_ROTAS),
         'fórmulas': pagina.evaluate(FORMULAS_MALAS),
         'anchura': pagina.evaluate(DESBORDE),
+        'código cortado': pagina.evaluate(CODIGO_CORTADO),
+        'cifras partidas': pagina.evaluate(CIFRAS_PARTIDAS),
+        'logotipo': pagina.evaluate(LOGO),
         'sonidos': sonidos_malos(pagina),
         'accesibilidad': accesibilidad(pagina),
     }
@@ -363,13 +218,16 @@ def test_los_detectores_detectan(navegador, tmp_path):
         <script>nada.x()</script><script src="https://cdn.example/x.js"></script><math><mi>\\\\malo</mi></math>
         <audio controls src="{wav(np.zeros(16_000))}"></audio>
         <audio controls aria-label="Sonido de 5,12 s" src="{wav(np.sin(np.arange(32_000)))}"></audio>
-        <pre style="overflow: auto; width: 100px">{'largo' * 60}</pre>"""
-    for n in ('logo.svg', 'styles.css'):
-        (tmp_path / n).write_bytes((RAIZ / 'nbs' / n).read_bytes().replace(b'overflow-wrap: anywhere;', b''))
-    (tmp_path / 'mala.html').write_text(
-        CASCARA.format(titulo='Mala', descripcion='', barra='<ul></ul>', cuerpo=cuerpo, accesible='', raiz=''),
-        encoding='utf-8',
+        <pre style="overflow: auto; width: 100px">{'largo' * 60}</pre><p style="width: 4em">0,84 ± 0,02</p>
+        <pre class="sourceCode" style="overflow: auto; width: 9em"><code>{'largo' * 9}</code></pre>
+        <p style="color: #aaa">No</p>"""
+    (tmp_path / 'logo.svg').write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"/>')
+    css = re.sub('overflow-wrap: anywhere;|.navbar-logo {[^}]*}', '', (NBS / 'styles.css').read_text(encoding='utf-8'))
+    (tmp_path / 'styles.css').write_text(css, encoding='utf-8')
+    marco = dict(
+        titulo='Mala', descripcion='', barra='<ul></ul>', accesible='', raiz='', fondo='#000', tinta='#fff', logo=''
     )
+    (tmp_path / 'mala.html').write_text(CASCARA.format(cuerpo=cuerpo, **marco), encoding='utf-8')
     with servir(tmp_path) as base:
         pagina, fallos = abrir_pagina(navegador, base, 'mala.html', 390)
         visto = problemas(pagina, fallos)
@@ -380,7 +238,14 @@ def test_los_detectores_detectan(navegador, tmp_path):
         'no dice cuánto dura: su aria-label debe ser como el de Sonido',
         'dura 2.00 s y se prometió 5.12',
     ]
-    assert {o.split()[0] for o in visto['accesibilidad']} == {'image-alt', 'scrollable-region-focusable'}
+    assert visto['código cortado'] == [('largo' * 9)[:60]] and visto['cifras partidas'] == ['0,84 ± 0,02']
+    assert len(visto['logotipo']) == 1
+    assert {o.split()[0] for o in visto['accesibilidad']} == {
+        'color-contrast',
+        'image-alt',
+        'link-name',
+        'scrollable-region-focusable',
+    }
     for o in ('fuera del sitio', 'nada is not defined', '404: '):
         assert any(o in f for f in visto['al abrir']), o
 
@@ -390,19 +255,21 @@ def test_pagina(navegador, paginas, capturas, nombre):
     """Se ve y se oye entera: nada roto, nada que mueva la página a los lados, estrecha o ancha, y nada grave para quien
     use un lector de pantalla o el teclado."""
     base, _ = paginas
-    pagina, fallos = abrir_pagina(navegador, base, salida_html(nombre), max(ANCHOS))
+    pagina, fallos = abrir_pagina(navegador, base, salida_html(nombre), ANCHOS[0])
     try:
-        for ancho in sorted(
-            ANCHOS, reverse=True
-        ):  # acaba en la estrecha, que es la que mira axe: en ella hay más cosas que se desplazan
+        for ancho in ANCHOS:  # acaba en la estrecha, que es la que mira axe: en ella hay más cosas que se desplazan
             pagina.set_viewport_size({'width': ancho, 'height': 900})
-            if capturas:
-                pagina.screenshot(
-                    path=capturas / f'{nombre.replace("/", "-")}-{ancho}.jpg', type='jpeg', quality=60, full_page=True
-                )
+            for tema in TEMAS if capturas else ():
+                pagina.evaluate(TEMA, tema)
+                archivo = capturas / f'{nombre.replace("/", "-")}-{ancho}-{tema}.jpg'
+                pagina.screenshot(path=archivo, type='jpeg', quality=60, full_page=True)
             assert pagina.evaluate(DESBORDE) == [], ancho
+            assert pagina.evaluate(CODIGO_CORTADO) == [], ancho
         assert pagina.evaluate('document.documentElement.lang') == 'es'
+        pagina.evaluate(TEMA, 'light')
         assert problemas(pagina, fallos) == {}
+        pagina.evaluate(TEMA, 'dark')
+        assert accesibilidad(pagina, 'color-contrast') == []
     finally:
         pagina.close()
 
@@ -434,3 +301,51 @@ def test_enlaces(paginas):
             elif ancla_ and ancla_ not in anclas[pagina]:
                 rotos.append(f'{n}: en {pagina} no hay #{ancla_}')
     assert rotos == []
+
+
+def test_lo_que_se_lee(paginas):
+    "Nada que solo entienda quien conoce las tripas, ni Markdown sin procesar, ni una raya donde había dos guiones."
+    _, destino = paginas
+    malos, fichas = [], 0
+    for f in destino.rglob('*.html'):
+        main = BeautifulSoup(f.read_text(encoding='utf-8'), 'html.parser').find('main')
+        if not main:
+            continue
+        firmas = main.select('.firma')
+        fichas += len(firmas)
+        firma = ' '.join(e.get_text(' ') for e in firmas)
+        malos += [(f.name, o) for o in re.findall(r'NoneType|\*args|\*\*k\w*|__main__', firma)]
+        malos += [(f.name, e.get_text()) for e in main.select('figcaption') if 'Colab' in e.get_text()]
+        for e in main.select('pre, code, script, math'):
+            e.decompose()
+        texto = main.get_text(' ')
+        malos += [
+            (f.name, o) for o in re.findall(r'\]\(https?:|(?:^|\s)–[a-z]\w*|(?<![\d,.])\b1 [a-z]+(?:as|os)\b', texto)
+        ]
+    assert malos == []
+    assert fichas > 300
+
+
+def test_pesos(paginas):
+    "Ninguna figura pesa más de 200 KB ni está dos veces, y el sitio entero cabe en 15 MB."
+    _, destino = paginas
+    pngs = {f.relative_to(destino).as_posix(): f.read_bytes() for f in destino.rglob('*.png')}
+    assert [n for n, datos in pngs.items() if len(datos) > 200_000] == []
+    figuras = [datos for n, datos in pngs.items() if '_files/' in n]
+    assert len(figuras) > 50 and len(set(figuras)) == len(figuras)
+    assert sum(f.stat().st_size for f in destino.rglob('*') if f.is_file()) < 15e6
+
+
+def test_tarjeta_de_cada_pagina():
+    """La imagen que se ve al compartir una página es nuestra tarjeta, y no la primera que Quarto encuentre en ella.
+
+    Sin el sitio hecho, se mira la configuración: Quarto solo busca otra si la página no dice la suya."""
+    cfg = configuracion()
+    assert cfg['image'] == '/tarjeta.png' and 'tarjeta.png' in cfg['project']['resources'] and cfg['image-alt']
+    assert not [f.name for f in NBS.rglob('*.qmd') if re.search('^image:', f.read_text(encoding='utf-8'), re.M)]
+    for f in DOCS.rglob('*.html') if docs_al_dia() else ():
+        cabeza = BeautifulSoup(f.read_text(encoding='utf-8'), 'html.parser').find('head')
+        dicho = {e.get('property') or e.get('name'): e.get('content') for e in cabeza.select('meta')}
+        for clave in ('og:image', 'twitter:image'):
+            assert dicho.get(clave) == SITIO + 'tarjeta.png', f'{f.relative_to(DOCS)}: {clave}'
+        assert dicho['twitter:card'] == 'summary_large_image', f.name

@@ -211,11 +211,13 @@ def test_pesos_del_paquete_caben():
 def test_el_readme_lleva_las_cifras_de_los_pesos():
     """Las filas de su tabla son de `cifras.json`, que viaja con los pesos:
     si se cambian unos, hay que ejecutar otra vez el índice."""
+    from img2audio.comun.textos import con_coma
+
     leeme = (RAIZ / 'README.md').read_text(encoding='utf-8')
     cifras = json.loads((RAIZ / 'img2audio/pesos/mini/cifras.json').read_text(encoding='utf-8'))
     dicho, debe = (
-        dict(re.findall(r'^\| ([^|]+?) \| (-?\d+\.\d+)', leeme, re.M)),
-        {f['que']: f"{f['valor']:.2f}" for f in cifras.values()},
+        dict(re.findall(r'^\| ([^|]+?) \| (-?\d+,\d+)', leeme, re.M)),
+        {f['que']: con_coma(f['valor']) for f in cifras.values()},
     )
     comunes = dicho.keys() & debe.keys()
     assert len(comunes) >= 5

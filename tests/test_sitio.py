@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 RAIZ = Path(__file__).resolve().parents[1]
 NBS = RAIZ / 'nbs'
@@ -27,11 +28,11 @@ BARRA = (
     'toggle-position'
 )
 OPCIONES = {
-    '': 'project lang filters format website metadata-files',
+    '': 'project lang filters image image-alt format website metadata-files',
     'project': 'type output-dir resources render',
-    'format': 'html commonmark',
+    'format': 'html',
     'format.html': (
-        'theme css toc toc-title toc-depth code-copy code-overflow code-fold keep-md include-after-body '
+        'theme css toc toc-title toc-depth code-copy code-overflow code-fold from include-after-body '
         'include-in-header html-math-method'
     ),
     'format.html.theme': 'light dark',
@@ -98,7 +99,9 @@ def test_opciones_de_quarto():
         return mal + [o for k, v in valor.items() for o in sobran(v, f'{ruta}.{k}'.strip('.'))]
 
     assert sobran(cfg) == []
-    assert cfg['lang'] == 'es' and cfg['project'] == {'type': 'website', 'output-dir': '_docs'}
+    assert cfg['lang'] == 'es'
+    assert cfg['project'] == {'type': 'website', 'output-dir': '_docs', 'resources': ['tarjeta.png']}
+    assert cfg['format']['html']['code-overflow'] == 'wrap' and cfg['website']['navbar']['logo-alt']
     assert set(cfg['format']['html']['theme'].values()) <= set(TEMAS) and set(cfg['format']['html']['theme']) == {
         'light',
         'dark',
@@ -264,25 +267,53 @@ def test_api_en_espanol(sitio):
 
 @pytest.mark.skipif(not shutil.which('pandoc'), reason='falta pandoc, que ejecuta el filtro de las fichas de la API')
 def test_filtro_de_la_api():
+    """La firma, en una tabla: cada parámetro, con su tipo, su valor y lo que es, venga o no en línea propia.
+    Los enlaces a lo privado, y los que nbdev pone dentro de otro, fuera."""
+    from paginas import pandoc
+
+    firma = """def f(
+    x:__main__.Sonido, y=3, # de [`abrir`](https://a.io/x.html#abrir) y [`_a`](https://a.io/x.html#_a)
+    # y más
+    z:list[int] | None=', #', w:NoneType=None, **opciones
+)->img2audio.x.Tensor: # `(n,)`"""
     md = (
-        '[source](https://github.com/a/b/blob/main/x.py#L1){target="_blank"}\n\n```python\ndef f(\n'
-        '    x:__main__.Sonido, # de [`abrir`](https://a.io/x.html#abrir)\n)\n```\n\n'
-        'Ver [`abrir`](https://a.io/x.html) y [`_cerrar`](https://a.io/x.html#_cerrar).\n'
+        '[source](https://github.com/a/b/blob/main/x.py#L1){target="_blank"}\n\n'
+        f'### f\n\n```python\n{firma}\n```\n\n*Hace.*\n\n'
+        'Ver [`abrir`](https://a.io/x.html) y [`_cerrar`](https://a.io/x.html#_cerrar), o [[`f`](https://a.io)](b.html).\n'
+        '\n```python\ndef ejemplo(x): pass\n```\n\n### g\n\n```python\ndef g(\n    *args, **kwargs\n):\n```\n'
     )
-    r = subprocess.run(
-        ['pandoc', '-L', NBS / configuracion()['filters'][0], '-t', 'html', '--wrap=none'],
-        input=md,
-        capture_output=True,
-        text=True,
-        encoding='utf-8',
-    )
-    assert r.returncode == 0, r.stderr
-    texto = re.sub(r'<[^>]+>', '', r.stdout)
-    assert 'código' in texto and 'source' not in texto
-    assert 'x:Sonido, # de `abrir`' in texto and 'https' not in texto
-    assert (
-        '<a href="https://a.io/x.html"><code>abrir</code></a> y <code>_cerrar</code>.' in r.stdout
-    )  # fuera del código, el enlace se queda
+    html = BeautifulSoup(pandoc(md, NBS / configuracion()['filters'][0]), 'html.parser')
+    assert html.a.text == 'código' and 'source' not in html.text
+    filas = [[c.get_text(' ', strip=True) for c in r.select('th, td')] for r in html.table.select('tr')]
+    assert filas == [
+        ['nombre', 'tipo', 'por\u00a0defecto', 'qué\u00a0es'],
+        ['x', 'Sonido', '', ''],
+        ['y', '', '3', 'de abrir y _a y más'],
+        ['z', 'list[int] | None', "', #'", ''],
+        ['w', '', 'None', ''],
+        ['**opciones', '', '', 'las demás opciones, por su nombre'],
+        ['devuelve', 'Tensor', '', '(n,)'],
+    ]
+    assert [a['href'] for a in html.table.select('a')] == ['https://a.io/x.html#abrir']
+    parrafo = html.find(lambda e: e.name == 'p' and e.text.startswith('Ver'))
+    assert parrafo.text == 'Ver abrir y _cerrar, o f.'
+    assert [a['href'] for a in parrafo.select('a')] == ['https://a.io/x.html', 'b.html']
+    assert [p.text.strip() for p in html.select('pre')] == ['def ejemplo(x): pass']  # un ejemplo no es una firma
+    assert html.em.find_next('table') is html.table  # primero lo que hace, y luego cómo se llama
+
+
+@pytest.mark.skipif(not shutil.which('pandoc'), reason='falta pandoc')
+def test_filtro_de_las_tablas():
+    "Cada columna, lo que pida; «0,84 ± 0,02» y «≥ 0,9», sin partir; y las muchas opciones, plegadas."
+    from paginas import pandoc
+
+    filtro = NBS / configuracion()['filters'][0]
+    tabla = pandoc(f'| a | b |\n|---|---|\n| {"muy largo " * 20} | 0,84 ± 0,02, ≥ 0,9, 95 % |\n\n--help\n', filtro)
+    assert '<col' not in tabla and '--help' in tabla
+    assert '0,84\u00a0±\u00a00,02, ≥\u00a00,9, 95\u00a0%' in tabla
+    muchos = ''.join(f'    a{i}:int={i}, # uno\n' for i in range(12))
+    html = pandoc(f'### f\n\n```python\ndef f(\n{muchos}):\n```\n', filtro)
+    assert '<summary>12 parámetros</summary>' in html and html.count('<tr') == 13
 
 
 def test_404():
@@ -329,6 +360,37 @@ def test_ejecutar(tmp_path):
         and c['execution_count'] is None
         and ''.join(c['source']) == codigo
     )
+
+
+def test_figuras_ligeras():
+    "Una figura se guarda con pocos colores y se sigue viendo lo mismo; una transparente, tal cual."
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    sys.path.insert(0, str(RAIZ / 'herramientas'))
+    from ejecutar import ligera
+
+    def png(x):
+        tampon = io.BytesIO()
+        Image.fromarray(x).save(tampon, 'PNG')
+        return tampon.getvalue()
+
+    azar = np.random.default_rng(0)
+    suave = np.add.outer(np.linspace(0, 200, 400), np.linspace(0, 50, 600))
+    rgba = np.stack([suave + azar.normal(0, 2, suave.shape), suave, 255 - suave, 0 * suave + 255], axis=2)
+    dibujo = rgba.clip(0, 255).astype(np.uint8)
+    antes, despues = png(dibujo), ligera(png(dibujo))
+    assert len(despues) < 0.6 * len(antes) and len(despues) < 200_000
+    visto = np.asarray(Image.open(io.BytesIO(despues)).convert('RGB'), float)
+    assert np.abs(visto - dibujo[..., :3]).mean() < 8
+    assert len(ligera(despues)) <= len(despues)
+    claro = np.full((200, 200, 4), 255, np.uint8)
+    claro[50:, :, :3] = azar.integers(0, 256, (150, 200, 3))
+    assert np.asarray(Image.open(io.BytesIO(ligera(png(claro)))).convert('RGB'))[:50].min() == 255
+    dibujo[0, 0, 3] = 0
+    assert ligera(png(dibujo)) == png(dibujo)
 
 
 def ejecutar(carpeta: Path, *orden: str) -> subprocess.CompletedProcess:

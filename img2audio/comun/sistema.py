@@ -313,19 +313,19 @@ def sin_barras():
     """Dentro, transformers y datasets no enseñan barras ni informes de los pesos; al salir, están como estaban.
 
     Las descargas del hub siguen viéndose."""
-    import datasets
     from transformers.utils import logging
+    datos = sys.modules.get("datasets")  # si nadie lo ha importado, no tiene barras
     with _BARRAS:
         nivel, barra = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        barras_de_datos = datasets.are_progress_bars_disabled()
+        barras_de_datos = datos and not datos.are_progress_bars_disabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        datasets.disable_progress_bars()
+        if barras_de_datos: datos.disable_progress_bars()
         try: yield
         finally:
             logging.set_verbosity(nivel)
             if barra: logging.enable_progress_bar()
-            if not barras_de_datos: datasets.enable_progress_bars()
+            if barras_de_datos: datos.enable_progress_bars()
 
 # %% ../../nbs/comun/sistema.ipynb #e14a0007
 PASOS, GUIA, SEGUNDOS = 10, 3.5, 5.12    # la guía, por la regla de taller/lotes

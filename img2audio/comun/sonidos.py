@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'MARCAS',
            'FORMATOS', 'FRECUENCIAS_MP3', 'NIVEL', 'FUNDIDO', 'SonidoInvalido', 'leer_audio', 'onda_valida',
-           'ondas_validas', 'espectro', 'mel_de_espectro', 'log_mel', 'dibujar_mel', 'dibujar_onda', 'con_su_nombre',
-           'Sonido', 'nivel_db', 'nivelar', 'reproductores']
+           'ondas_validas', 'esquinas_mel', 'espectro', 'mel_de_espectro', 'log_mel', 'dibujar_mel', 'dibujar_onda',
+           'con_su_nombre', 'Sonido', 'nivel_db', 'nivelar', 'reproductores']
 
 # %% ../../nbs/comun/sonidos.ipynb #imp25510
 import base64
@@ -135,11 +135,23 @@ def ondas_validas(
 # %% ../../nbs/comun/sonidos.ipynb #6cd0067b
 VENTANA, SALTO, BANDAS, SUELO = 1024, 160, 64, 1e-5  # muestras, muestras, bandas mel, magnitud
 
+def esquinas_mel(
+    bandas: int,
+    hasta: float,    # Hz
+) -> np.ndarray:     # Hz, `(bandas + 2,)`: la banda i empieza en la i, culmina en la i + 1 y acaba en la i + 2
+    "Bandas de 0 a `hasta`, igual de anchas en la escala mel de Slaney."
+    from transformers.audio_utils import hertz_to_mel, mel_to_hertz
+    return mel_to_hertz(np.linspace(0, hertz_to_mel(hasta, "slaney"), bandas + 2), "slaney")
+
 @lru_cache
 @torch.inference_mode(False)  # si la primera llamada fuera en modo inferencia, no se podría entrenar con ellos
 def _filtros_mel() -> torch.Tensor:
-    import librosa
-    filtros = librosa.filters.mel(sr=FRECUENCIA, n_fft=VENTANA, n_mels=BANDAS, fmin=0, fmax=8000)
+    "Los de `librosa.filters.mel`; importarla cuesta más que un sonido."
+    from transformers.audio_utils import mel_filter_bank
+    bordes = esquinas_mel(BANDAS, FRECUENCIA/2)
+    filtros = mel_filter_bank(VENTANA//2 + 1, BANDAS, 0, FRECUENCIA/2, FRECUENCIA, mel_scale="slaney")
+    filtros = filtros.T.astype(np.float32)
+    filtros *= 2/(bordes[2:] - bordes[:-2])[:, None]  # triángulos de área 1
     return torch.from_numpy(filtros)
 
 def espectro(
@@ -179,13 +191,12 @@ def dibujar_mel(
     titulo: str = "",
 ):                   # los ejes
     "Dibuja un espectrograma log-mel: segundos en horizontal, hercios en vertical, repartidos como las bandas mel."
-    import librosa
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(6, 2.2), layout="constrained")[1]
     mel = np.asarray(mel)
     segundos = len(mel)*SALTO/FRECUENCIA
     ax.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", vmin=-9, vmax=2, extent=(0, segundos, 0, BANDAS))
-    centros = librosa.mel_frequencies(BANDAS + 2, fmin=0, fmax=FRECUENCIA/2)[1:-1]
+    centros = esquinas_mel(BANDAS, FRECUENCIA/2)[1:-1]
     ax.set_yticks(np.interp(MARCAS, centros, np.arange(BANDAS) + .5), MARCAS)
     ax.set(title=titulo, xlabel="segundos", ylabel="Hz")
     return ax

@@ -19,7 +19,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from .sonidos import SALTO, VENTANA, espectro, mel_de_espectro
+from .sonidos import SALTO, VENTANA, espectro, esquinas_mel, mel_de_espectro
 
 # %% ../../nbs/comun/vocoder.ipynb #45279003
 class Bloque(nn.Module):
@@ -49,10 +49,10 @@ def interpolar_bandas(
     frecuencia: int,     # Hz, de muestreo
 ) -> torch.Tensor:       # `(bandas, frecuencias)`; cada columna suma 1
     "Con qué peso entra cada banda en cada frecuencia: interpolación lineal en la escala mel de Slaney."
-    import librosa
-    centros = librosa.mel_frequencies(bandas + 2, fmin=0, fmax=frecuencia/2)[1:-1]
-    sitios = librosa.hz_to_mel(np.linspace(0, frecuencia/2, frecuencias))
-    columnas = [np.interp(sitios, librosa.hz_to_mel(centros), base) for base in np.eye(bandas)]
+    from transformers.audio_utils import hertz_to_mel
+    centros = hertz_to_mel(esquinas_mel(bandas, frecuencia/2)[1:-1], "slaney")
+    sitios = hertz_to_mel(np.linspace(0, frecuencia/2, frecuencias), "slaney")
+    columnas = [np.interp(sitios, centros, base) for base in np.eye(bandas)]
     return torch.tensor(np.stack(columnas), dtype=torch.float32)
 
 # %% ../../nbs/comun/vocoder.ipynb #cee4a605
@@ -98,15 +98,25 @@ class VocoderRuido(ModelMixin, ConfigMixin):
         self.register_buffer("bandas_finas", finas, persistent=False)
         self.register_buffer("hann_mel", torch.hann_window(VENTANA), persistent=False)
 
+    def sortear(self,
+        n: int,                  # sonidos
+        tramas: int,
+        generator: torch.Generator | list[torch.Generator] | None = None,  # uno, o uno por sonido
+    ) -> torch.Tensor:           # `(n, tramas, 16 + 160)`
+        "El ruido de unas ondas. Con el mismo generador, el mismo."
+        subtramas, salto = self.config.upsample_rates
+        return randn_tensor((n, tramas, self.config.ruido + subtramas*salto), generator=generator, device=self.device)
+
     def forward(self,
         mel: torch.Tensor,       # log-mel natural, `(n, tramas, 64)`
         generator: torch.Generator | list[torch.Generator] | None = None,  # de su ruido: uno, o uno por sonido
+        ruido: torch.Tensor | None = None,  # ya sorteado, `(n, tramas, 16 + 160)`; si no, lo da `generator`
     ) -> torch.Tensor:           # ondas, `(n, tramas*160)` float32
         "La onda. Con el mismo generador, la misma."
         c = self.config
-        subtramas, salto = c.upsample_rates
+        subtramas = c.upsample_rates[0]
         n, tramas, _ = mel.shape
-        ruido = randn_tensor((n, tramas, c.ruido + subtramas*salto), generator=generator, device=mel.device)
+        if ruido is None: ruido = self.sortear(n, tramas, generator)
         de_entrada, blanco = ruido[..., :c.ruido].to(mel.dtype), ruido[..., c.ruido:].reshape(n, -1)
         x = torch.cat([mel/3 + 5/3, de_entrada], 2)  # el log-mel ronda −5 ± 3
         x = self.entra(x.transpose(1, 2)).transpose(1, 2)

@@ -92,7 +92,7 @@ def sonorizar_lote(
     imagenes: list | str | Path,    # una lista de lo que abra `abrir_imagen`, o una carpeta
     texto: str | None = None,       # con cada imagen
     perfil: str | Perfil = "mini",
-    batch_size: int = 4,            # imágenes que se generan a la vez
+    batch_size: int = 8,            # imágenes que se generan a la vez; con más ya no se gana
     permitir_red_local: bool = False,
     **kwargs,
 ) -> list[Resultado]:               # uno por imagen, en su orden
@@ -356,7 +356,7 @@ def ejecutar_lote(
     num_audios: int | None = None,
     dispositivo: str | None = None,
     dtype: str | None = None,
-    batch_size: int = 4,
+    batch_size: int = 8,
     **kwargs,
 ) -> int:                        # cuántas imágenes fallaron
     "`img2audio --lote`: un WAV por imagen y `resultados.csv`; si se empezó, sigue. Lanza `ErrorDeUso` si fallan todas."

@@ -50,6 +50,7 @@ def principal(
     lote: Param("Carpeta de imágenes: un WAV de cada una, y resultados.csv; si se corta, repetirla la sigue", str) = "",
     sonido: Param("Sonido del que se parte, para rehacerlo", str) = "",
     fuerza: Param("Cuánto se rehace ese sonido, de 0 a 1", numero) = .5,
+    ventana: Param("En los sonidos largos, cuántos segundos se generan de una vez (si no, todos)", numero) = None,
     planificador: Param("Cómo se quita el ruido (si no, el del perfil)", str, choices=PLANIFICADOR) = None,
     dispositivo: Param("cpu, cuda, cuda:1… (si no, la GPU si la hay)", str) = None,
     dtype: Param("Precisión: float32, bfloat16 o float16 (si no, float32)", str) = None,

@@ -17,6 +17,7 @@ from PIL import Image
 from ..comun.imagenes import abrir_imagen
 from ..comun.sistema import ErrorDeUso
 from ..comun.sonidos import Sonido
+from ..comun.textos import con_coma
 from ..integracion import TuberiaImg2Audio
 
 # %% ../../nbs/puertas/variaciones.ipynb #var00011
@@ -51,7 +52,7 @@ def lamina(
 ):                    # figura de matplotlib; se muestra sola en un cuaderno
     "La imagen, el espectrograma de su sonido y las descripciones más cercanas a su embedding traducido."
     from matplotlib.figure import Figure
-    fig = Figure(figsize=(9, 4), layout="constrained")
+    fig = Figure(figsize=(9, 3.6), layout="constrained")
     plano = [["imagen", "mel"], ["imagen", "texto"]]
     ejes = fig.subplot_mosaic(plano, width_ratios=[1, 2.2], height_ratios=[1.2, 1])
     for nombre in ("imagen", "texto"): ejes[nombre].axis("off")
@@ -59,7 +60,7 @@ def lamina(
         ejes["imagen"].imshow(abrir_imagen(imagen))
         ejes["imagen"].set_title(titulo)
     sonido.espectrograma(ejes["mel"])
-    lista = "\n".join(f"{coseno:.2f}  {texto}" for texto, coseno in sonido.cercanas)
+    lista = "\n".join(f"{con_coma(coseno)}  {texto}" for texto, coseno in sonido.cercanas)
     ejes["texto"].text(0, 1, lista, va="top", family="monospace", size=9)
     fig._repr_png_ = lambda: _png(fig)  # Jupyter solo conoce las figuras si antes se usó pyplot
     return fig

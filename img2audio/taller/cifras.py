@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..base_de_datos import CONCEPTOS
 from ..comun.sistema import ErrorDeUso, de_una_vez
+from ..comun.textos import con_coma
 from .medidas import copias, diversidad, intervalo_wilson, razon_frechet, tasa
 
 # %% ../../nbs/taller/cifras.ipynb #cf6b0675
@@ -56,7 +57,8 @@ def fila_semillas(
     "Una fila con la media de `f` en cada semilla y su desviación."
     valores = [f(t) for _, t in tabla.groupby("semilla")]
     desvio = np.std(valores, ddof=1) if len(valores) > 1 else np.nan
-    return fila(clave, que, np.mean(valores), desvio, f"{len(valores)} semillas, n={len(tabla)}", meta)
+    de = "1 semilla" if len(valores) == 1 else f"{len(valores)} semillas"
+    return fila(clave, que, np.mean(valores), desvio, f"{de}, n={len(tabla)}", meta)
 
 # %% ../../nbs/taller/cifras.ipynb #48d50e28
 def fila_acuerdo(
@@ -110,13 +112,13 @@ def texto_meta(
 ) -> str:
     "Lo que se buscaba, como se escribe en la tabla."
     if f["cumple"] is None: return ""
-    if f["alto"] is None: return f"≥ {f['bajo']:g}"
-    if f["bajo"] is None: return f"≤ {f['alto']:g}"
-    return f"{f['bajo']:g} a {f['alto']:g}"
+    if f["alto"] is None: return f"≥ {con_coma(f['bajo'], None)}"
+    if f["bajo"] is None: return f"≤ {con_coma(f['alto'], None)}"
+    return f"{con_coma(f['bajo'], None)} a {con_coma(f['alto'], None)}"
 
 # %% ../../nbs/taller/cifras.ipynb #d3047bda
 def _dos_decimales(x: float | None) -> str:
-    return "" if x is None or not np.isfinite(x) else f"{x:.2f}"
+    return "" if x is None or not np.isfinite(x) else con_coma(x)
 
 def tabla_cifras(
     filas: list[dict],  # de `fila`
@@ -164,7 +166,7 @@ def dibujar_cifras(
             if meta is not None: ax.plot([meta]*2, [i - .4, i + .4], color="tab:red")
     ax.set_xscale("symlog", linthresh=1)  # las hay de 0 a 1 y las hay de cientos
     marcas = [m for m in (0, .25, .5, .75, 1, 2, 5, 10, 100) if m <= ax.get_xlim()[1]]
-    ax.set_xticks(marcas, [f"{m:g}" for m in marcas])
+    ax.set_xticks(marcas, [con_coma(m, None) for m in marcas])
     ax.set(yticks=y, xlabel="cifra, en las unidades de su fila", title="Lo medido, con su ±; en rojo, lo buscado")
     ax.set_yticklabels([f["que"] for f in filas])
     ax.invert_yaxis()

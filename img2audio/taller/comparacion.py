@@ -440,7 +440,7 @@ def dibujar_comparacion(
     for (m, c), ax in zip(itertools.product(metricas, conjuntos), ejes.flat, strict=True):
         _panel(ax, *(t[t.conjunto == c].rename(columns={m: "valor"}) for t in (f, referencias)))
         ax.set(title=c, ylabel=m)
-    fig.legend(*ejes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    fig.legend(*ejes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     return fig
 
 # %% ../../nbs/taller/comparacion.ipynb #duelo002

@@ -120,7 +120,7 @@ def dibujar_confusion(
     ax.imshow(m.div(m.sum(axis=1).clip(lower=1), axis=0), cmap="Blues", vmin=0, vmax=1)
     for i, j in zip(*np.nonzero(m.to_numpy()), strict=True):
         color = "white" if m.iat[i, j] > m.iloc[i].sum()/2 else "black"
-        ax.text(j, i, m.iat[i, j], ha="center", va="center", size=8, color=color)
+        ax.text(j, i, m.iat[i, j], ha="center", va="center", size=9, color=color)
     ax.set(title=titulo, xticks=range(10), yticks=range(10), xlabel="oído", ylabel="pedido")
     ax.set_yticklabels(CONCEPTOS.values())
     ax.set_xticklabels(CONCEPTOS.values(), rotation=90)

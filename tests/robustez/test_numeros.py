@@ -319,6 +319,7 @@ EXENTAS = {
     'Referencia': 'la escribe `crear_referencia` y la lee `cargar_referencia`',
     'opciones': 'las formas las mira `comprobar_tensores`, y las prueba `TuberiaImg2Audio.__call__`',
     'por_ventanas': 'va dentro del bucle de la difusión',
+    'escribir_con_vectores': 'la llama `extraer_embeddings`, con los índices que cuenta',
     'mas_cercanas': 'se lo pasa a `vecinas`',
     'parecido_suave': 'recibe lo que miran `Traductor.margen` e `Indice.margen`',
     **dict.fromkeys(

@@ -82,7 +82,20 @@ OPCIONES = dict(
     planificador=['dpm', 'ddim', 'otro', ''],
     pesos=['1', '1,1', '1,,2', 'a', '0,0', *NUMEROS],
     **dict.fromkeys(
-        ('peso_texto', 'segundos', 'pasos', 'guia', 'semilla', 'elegir', 'num_audios', 'fuerza', 'nada', 'p'), NUMEROS
+        (
+            'peso_texto',
+            'segundos',
+            'ventana',
+            'pasos',
+            'guia',
+            'semilla',
+            'elegir',
+            'num_audios',
+            'fuerza',
+            'nada',
+            'p',
+        ),
+        NUMEROS,
     ),
 )
 INGLES = re.compile(

@@ -61,24 +61,24 @@ with tempfile.TemporaryDirectory() as d:
 seguidas = medidas | dict(segundos=round(time.monotonic() - inicio))
 
 # Muchos a la vez
-import numpy as np
 from img2audio.puertas.aplicacion import Aplicacion
 segundos, usuarios = int(sys.argv[3]), int(sys.argv[4])
 pedido = lambda u, vez: dict(segundos=1 + u % 3, pasos=2, semilla=100*u + vez % 3)
-debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).muestras
+debe = {(u, v): sonorizar(fuentes[u], progreso=False, **pedido(u, v)).codificar('wav')
         for u in range(usuarios) for v in range(3)}
 apps, fallos, cuenta = [Aplicacion() for _ in range(usuarios)], [], [0]*usuarios
 def usa(u):
     "Un usuario: pide, pulsa, espera y mira si lo que oye es lo suyo."
     app, vez = apps[u], 0
     while time.monotonic() < hasta or vez < 3:
-        for n, v in (dict(fuente=fuentes[u]) | pedido(u, vez)).items(): app.mandos[n].value = v
+        app.poner(fuente=fuentes[u], **pedido(u, vez))
         app.pulsar(); app.esperar(600)
-        titulo, sonido = app.historia[0] if app.historia else ('', None)
-        if 'Listo' not in app.estado.value or not titulo.startswith(fuentes[u]):
-            fallos.append((u, vez, app.estado.value, titulo))
-        elif not np.array_equal(sonido.muestras, debe[u, vez % 3]): fallos.append((u, vez, 'no es su sonido'))
-        if {t for t, _ in app.historia} - {fuentes[u]}: fallos.append((u, vez, 'en su historia hay lo de otro'))
+        titulo, sonido, _ = app.historia[0] if app.historia else ('', None, '')
+        if 'Listo' not in app.pagina.estado or not titulo.startswith(fuentes[u]):
+            fallos.append((u, vez, app.pagina.estado, titulo))
+        elif sonido.wav != debe[u, vez % 3]: fallos.append((u, vez, 'no es su sonido'))
+        ajenos = {t.split()[0] for t, *_ in app.historia} - {fuentes[u]}
+        if ajenos: fallos.append((u, vez, 'en su historia hay lo de otro'))
         vez += 1; cuenta[u] = vez
 def ronda(s):
     global hasta
