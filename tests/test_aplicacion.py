@@ -470,7 +470,7 @@ def test_ctrl_c_mientras_se_prepara(tmp_path):
         hasta_que(lambda: psutil.Process(p.pid).children())
         (obrero,) = psutil.Process(p.pid).children()
         os.killpg(p.pid, signal.SIGINT)
-        assert p.communicate()[0] == 'img2audio_app: interrumpido\n' and p.returncode == 130
+        assert p.communicate(timeout=60)[0] == 'img2audio_app: interrumpido\n' and p.returncode == 130
     hasta_que(lambda: not obrero.is_running(), 10)
     assert list(tmp_path.iterdir()) == []
 

@@ -406,6 +406,19 @@ def test_en_un_camino_parado_no_se_pierde_el_punto():
     assert torch.allclose(sale, torch.tensor([[1.0, 0], [0.5**0.5, 0.5**0.5]]), atol=1e-6)
 
 
+def test_el_ruido_del_vocoder_sale_de_la_semilla(tuberia):
+    "Con el mismo latente, otra semilla es otro grano; y la misma, la misma onda."
+    latente = torch.randn(tuberia.forma_latente(1, 0.64), generator=torch.Generator().manual_seed(5))
+
+    def onda(semilla):
+        azar = torch.Generator().manual_seed(semilla)
+        return tuberia(texto='la lluvia', latents=latente, pasos=2, segundos=0.64, generator=azar)[0].muestras
+
+    una = onda(1)
+    assert suena_igual(onda(1), una)
+    assert np.abs(onda(2) - una).max() > 0.01
+
+
 # De lo que se pide a la condición
 def test_la_condicion_de_una_imagen_y_la_de_un_texto(tuberia):
     "Las de CLIP y CLAP enteros, de uno en uno; la imagen, llevada antes entre los textos que el Traductor conoce."

@@ -21,7 +21,6 @@ import time
 import unicodedata
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 import numpy as np
@@ -41,10 +40,6 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry, Url, parse_url
 
 from .sistema import PAQUETE, ErrorDeUso, agente, archivo_legible, avisar, corto_de, sin_avisos
-
-# %% ../../nbs/comun/imagenes.ipynb #ima0t001
-if TYPE_CHECKING:
-    from datasets import Dataset  # tarda en llegar: lo importa quien lo usa
 
 # %% ../../nbs/comun/imagenes.ipynb #c0a50001
 EXTENSIONES_IMAGEN = (  # las de lo que abre `abrir_imagen`; las tres últimas, si puede
@@ -75,7 +70,7 @@ def _dibujos(otros: bool = False) -> list[dict]:
 def cargar_dibujos(
     particion: str | None = None,  # `train`, `test` o `None` (todos)
     otros: bool = False,           # los de otras cosas: de clase `otro`, con su nombre en inglés en `motivo`
-) -> "Dataset":                    # columnas `archivo`, `clase`, `estilo`, `motivo`, `emoji`, `particion`
+):                    # `Dataset`: columnas `archivo`, `clase`, `estilo`, `motivo`, `emoji`, `particion`
     "Los dibujos que lleva el paquete: PNG de 96 × 96 con transparencia."
     from datasets import Dataset
     todos = _dibujos(otros)

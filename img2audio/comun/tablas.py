@@ -13,13 +13,8 @@ import re
 import zlib
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .sistema import ErrorDeUso, archivo_legible, avisar, corto_de
-
-# %% ../../nbs/comun/tablas.ipynb #tab0t001
-if TYPE_CHECKING:
-    import pandas as pd  # tarda en llegar: lo importa quien lo usa
 
 # %% ../../nbs/comun/tablas.ipynb #tab0a011
 _NO_TEXTO = re.compile("[\udc80-\udcff\0]")  # bytes que no son UTF-8, o nulos
@@ -126,7 +121,7 @@ def leer_tabla(
     estricto: bool = True,              # parar en la primera fila rota; si no, apartarla y avisar
     llenas: list[str] = (),             # columnas que no pueden estar en blanco
     todas: bool = False,                # guardar también las demás columnas, salvo las que se repitan
-) -> "pd.DataFrame":                    # solo texto: «null», «NA» y «911» también lo son
+):                    # `DataFrame`: solo texto: «null», «NA» y «911» también lo son
     """Lee columnas de una tabla, fila a fila.
 
     Lanza `TablaInvalida` con archivo y línea, y `FileNotFoundError` si no existe."""

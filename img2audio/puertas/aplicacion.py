@@ -938,6 +938,12 @@ def _ajustes_de_voila(direccion: str, puerto: int, carpeta: str, de_marco: dict)
         VoilaConfiguration=dict(template="img2audio", theme="light", preheat_kernel=True, default_pool_size=1),
         HTMLExporter=dict(language_code="es"))
 
+_INTERRUMPIDA = threading.Event()  # un Ctrl-C a mitad de una importación puede perderse: aquí queda
+
+def _interrumpir(*_):
+    _INTERRUMPIDA.set()
+    raise KeyboardInterrupt
+
 def _abrir_navegador(url: str) -> None:
     if not webbrowser.open(url): print("No se encuentra ningún navegador: abra usted esa dirección.", flush=True)
 
@@ -956,6 +962,7 @@ def _clase_servidor(navegador: bool) -> type:
             return [(r, ConCookie if c is TornadoVoilaHandler else c, *m) for r, c, *m in super().init_handlers()]
 
         def launch_browser(self):
+            if _INTERRUMPIDA.is_set(): raise KeyboardInterrupt
             url = f"http://{'127.0.0.1' if self.ip == '0.0.0.0' else self.ip}:{self.port}/"
             print(f"img2audio está en {url} (Ctrl-C para acabar).", flush=True)
             if navegador: threading.Thread(target=_abrir_navegador, args=[url], daemon=True).start()
@@ -983,6 +990,7 @@ def abrir_pagina(
         cuaderno, servidor = _escribir_pagina(Path(d)), _clase_servidor(not sin_navegador)
         logging.getLogger("tornado").setLevel(logging.ERROR)  # avisa, y en inglés, hasta de un plazo de Jupyter
         obrero.esperar()
+        if _INTERRUMPIDA.is_set(): raise KeyboardInterrupt
         os.environ["IMG2AUDIO_OBRERO"] = str(obrero.archivo)  # lo lee el núcleo de cada visita
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (d, os.environ.get("JUPYTER_PATH"))))
         servidor.launch_instance(argv=[str(cuaderno)], config=Config(_ajustes_de_voila(direccion, puerto, d, de_marco)))
@@ -1000,5 +1008,6 @@ def principal_app(
     "La aplicación de img2audio, como página propia."
     with errores_en_claro("img2audio_app", "interrumpido"):
         from img2audio.puertas import aplicacion
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # hasta que Voilà ponga el suyo
+        _INTERRUMPIDA.clear()
+        for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, _interrumpir)  # hasta que Voilà ponga los suyos
         aplicacion.abrir_pagina(puerto, perfil, direccion, sin_navegador, marco)

@@ -11,7 +11,6 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,10 +22,6 @@ from ..comun.sistema import pico
 from ..comun.sonidos import FRECUENCIA
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from ..integracion import cargar_tuberia
-
-# %% ../../nbs/puertas/revisar.ipynb #rev0t001
-if TYPE_CHECKING:
-    import pandas as pd  # tarda en llegar: lo importa quien lo usa
 
 # %% ../../nbs/puertas/revisar.ipynb #rev00007
 BIBLIOTECAS = ("img2audio", "torch", "transformers", "diffusers", "huggingface_hub", "safetensors")
@@ -135,7 +130,7 @@ def revisar_sonido(
 def revisar(
     perfil: str | Perfil = "mini",
     dispositivo: str | None = None,   # si no se dice, la GPU si la hay
-) -> "pd.DataFrame":                  # columnas `que`, `valor`, `esperado`, `bien`
+):                  # `DataFrame`: columnas `que`, `valor`, `esperado`, `bien`
     "Revisa un perfil: archivos, espacios y un sonido. Lanza `OSError` si no se puede cargar."
     import pandas as pd
     p = cargar_perfil(perfil, con_traductor=True)
@@ -148,7 +143,7 @@ def revisar(
     return pd.DataFrame([*filas, *revisar_sonido(tuberia)])
 
 def en_markdown(
-    tabla: "pd.DataFrame",  # de `revisar`
+    tabla,  # `DataFrame`, de `revisar`
 ) -> str:
     "La tabla, para pegarla en una incidencia."
     marca = {True: "✓", False: "✗", None: ""}
