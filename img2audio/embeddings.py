@@ -128,14 +128,14 @@ class CodificadorCLAP(Codificador):
 
 # %% ../nbs/01_embeddings.ipynb #8cf11ece
 def extraer_embeddings(
-    tabla,                # `Dataset`, con columna `caption`, y las demás que tenga
+    tabla,                           # `Dataset`, con columna `caption`, y las demás que tenga
     destino: str | Path,             # Parquet que se escribe
     perfil: str | Perfil = "mini",
     batch_size: int = 64,
     parte: int = 4096,               # descripciones distintas por trozo reanudable
     progreso: bool = True,
     dispositivo: str = "cpu",        # de los codificadores
-):                      # `Dataset`: la tabla con `clip` y `clap`, cada una `(512,)` float32
+):                                   # `Dataset`: la tabla con `clip` y `clap`, cada una `(512,)` float32
     "Pasa cada descripción por CLIP y por CLAP, y guarda la tabla. Lanza `ValueError` si la tabla no sirve."
     captions = descripciones(tabla)
     if parte < 1: raise ErrorDeUso(f"parte debe ser al menos 1, y es {parte}.")

@@ -218,7 +218,7 @@ def procesos(app: str, orden: str) -> list[psutil.Process]:
     return vivos
 
 
-def hasta_que(condicion, segundos: float = 60) -> None:
+def hasta_que(condicion, segundos: float = 120) -> None:
     "Espera a que se cumpla."
     fin = time.monotonic() + segundos
     while not condicion():
@@ -238,7 +238,7 @@ def app(tmp_path_factory):
         obreros = procesos(direccion, 'puertas.obrero')
         assert len(obreros) == 1
     assert p.returncode == 0 and list(carpeta.glob('tmp*/*.ipynb')) == []
-    hasta_que(lambda: not obreros[0].is_running(), 10)
+    hasta_que(lambda: not obreros[0].is_running())
     with pytest.raises(OSError):
         socket.create_connection(('127.0.0.1', puerto), timeout=1)
     dicho = (carpeta / 'registro.txt').read_text(encoding='utf-8').splitlines()
@@ -252,7 +252,7 @@ def test_en_voila(navegador, app, tmp_path):
     capturas = Path(os.environ.get('CAPTURAS') or tmp_path)
     capturas.mkdir(parents=True, exist_ok=True)
     with pytest.raises(urllib.error.HTTPError, match='403'):  # otra página no puede hacerse pasar por esta
-        urllib.request.urlopen(urllib.request.Request(app, headers={'Host': 'otra.example'}), timeout=20)
+        urllib.request.urlopen(urllib.request.Request(app, headers={'Host': 'otra.example'}), timeout=120)
     datos = base64.b64encode(DIBUJO.read_bytes()).decode()
     with pestana(navegador, app) as (pagina, fuera):
         pagina.goto(app, wait_until='commit')
@@ -400,12 +400,12 @@ def test_diez_visitas(navegador, app):
             visita.close(run_before_unload=True)
         ultima, tarda = abrir(pagina.context, app)
         sonorizar_gallo(ultima)
-        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) <= 2, 20)  # el suyo, y el que espera a otra
+        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) <= 2)  # el suyo, y el que espera a otra
         ocupan = [h.memory_full_info().pss / 2**20 for h in procesos(app, 'ipykernel_launcher')]
         assert max(ocupan) < 150, ocupan
         print(f'\npágina lista en {min(tardan):.1f}–{max(tardan):.1f} s; cada núcleo, {max(ocupan):.0f} MiB')
         ultima.close(run_before_unload=True)
-    hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1, 20)
+    hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1)
 
 
 def pedir_muchos_pasos(pagina) -> None:
@@ -457,7 +457,7 @@ def test_el_obrero_no_queda_huerfano(tmp_path):
     with subprocess.Popen(orden, stdout=subprocess.PIPE, text=True) as p:
         obrero = psutil.Process(int(p.stdout.readline()))
         p.kill()
-    hasta_que(lambda: not obrero.is_running() or obrero.status() == psutil.STATUS_ZOMBIE, 30)
+    hasta_que(lambda: not obrero.is_running() or obrero.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_ctrl_c_mientras_se_prepara(tmp_path):
@@ -470,8 +470,8 @@ def test_ctrl_c_mientras_se_prepara(tmp_path):
         hasta_que(lambda: psutil.Process(p.pid).children())
         (obrero,) = psutil.Process(p.pid).children()
         os.killpg(p.pid, signal.SIGINT)
-        assert p.communicate(timeout=60)[0] == 'img2audio_app: interrumpido\n' and p.returncode == 130
-    hasta_que(lambda: not obrero.is_running(), 10)
+        assert p.communicate(timeout=120)[0] == 'img2audio_app: interrumpido\n' and p.returncode == 130
+    hasta_que(lambda: not obrero.is_running())
     assert list(tmp_path.iterdir()) == []
 
 

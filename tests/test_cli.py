@@ -331,6 +331,7 @@ def test_lo_que_falla_no_deja_restos(hecho, taller):
     assert dejado == {
         'lluvia_dibujada.png',
         'nota.png',
+        'primero.wav',
         'lluvia.wav',
         'lluvia.png',
         'repetido.wav',

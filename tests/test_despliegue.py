@@ -210,6 +210,8 @@ def test_se_sirve_como_en_la_imagen(tmp_path):
 def test_dentro_de_un_marco_de_otro_sitio(tmp_path, navegador):
     """Como en la página de un Space: otro sitio la enseña en un iframe, y el navegador no le manda las cookies.
     Se ve, y al irse se cierra su núcleo."""
+    from playwright.sync_api import TimeoutError as SinTiempo
+
     with servida(tmp_path) as (p, puerto, _):
         # sin ese permiso, Chromium no deja a una página de internet enmarcar una de este equipo
         contexto = navegador.new_context(locale='es-ES', permissions=['local-network-access'])
@@ -220,8 +222,16 @@ def test_dentro_de_un_marco_de_otro_sitio(tmp_path, navegador):
         pagina.route(
             f'{SITIO_DE_SPACES}/**', lambda ruta: ruta.fulfill(body=marco, content_type='text/html; charset=utf-8')
         )
-        pagina.goto(f'{SITIO_DE_SPACES}/spaces/docente/img2audio')
-        pagina.frame_locator('iframe').get_by_role('button', name='Sonorizar', exact=True).wait_for()
+        lista = pagina.frame_locator('iframe').get_by_role('button', name='Sonorizar', exact=True)
+        for quedan in (2, 1, 0):  # en una máquina muy cargada, la primera visita puede no llegar: se vuelve a pedir
+            canales.clear()
+            pagina.goto(f'{SITIO_DE_SPACES}/spaces/docente/img2audio')
+            try:
+                lista.wait_for(timeout=PACIENCIA / 3)
+                break
+            except SinTiempo:
+                if not quedan:
+                    raise
         suyo = re.search(r'/api/kernels/([0-9a-f-]+)/channels', canales[0])[1]
         assert any(suyo in ' '.join(h.cmdline()) for h in nucleos(p))
         pagina.goto('about:blank')

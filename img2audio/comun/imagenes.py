@@ -70,7 +70,7 @@ def _dibujos(otros: bool = False) -> list[dict]:
 def cargar_dibujos(
     particion: str | None = None,  # `train`, `test` o `None` (todos)
     otros: bool = False,           # los de otras cosas: de clase `otro`, con su nombre en inglés en `motivo`
-):                    # `Dataset`: columnas `archivo`, `clase`, `estilo`, `motivo`, `emoji`, `particion`
+):                                 # `Dataset`: columnas `archivo`, `clase`, `estilo`, `motivo`, `emoji`, `particion`
     "Los dibujos que lleva el paquete: PNG de 96 × 96 con transparencia."
     from datasets import Dataset
     todos = _dibujos(otros)

@@ -121,7 +121,7 @@ def leer_tabla(
     estricto: bool = True,              # parar en la primera fila rota; si no, apartarla y avisar
     llenas: list[str] = (),             # columnas que no pueden estar en blanco
     todas: bool = False,                # guardar también las demás columnas, salvo las que se repitan
-):                    # `DataFrame`: solo texto: «null», «NA» y «911» también lo son
+):                                      # `DataFrame`: solo texto: «null», «NA» y «911» también lo son
     """Lee columnas de una tabla, fila a fila.
 
     Lanza `TablaInvalida` con archivo y línea, y `FileNotFoundError` si no existe."""

@@ -120,7 +120,7 @@ def imagenes_validas(
 
 # %% ../../nbs/comun/vectores.ipynb #vec0a019
 def descripciones(
-    tabla,  # `Dataset`, con columna `caption`, y sin vectores todavía
+    tabla,             # `Dataset`, con columna `caption`, y sin vectores todavía
 ) -> list[str]:        # las de cada fila, en la forma de `textos_validos`
     "Las descripciones de una tabla. Lanza `TypeError` o `ValueError` si no sirve para extraer sus embeddings."
     from datasets import Dataset
@@ -156,7 +156,7 @@ def huella_extraccion(
 
 # %% ../../nbs/comun/vectores.ipynb #vec0a023
 def escribir_tabla(
-    tabla,  # `Dataset`
+    tabla,                # `Dataset`
     archivo: str | Path,  # Parquet
 ) -> None:
     "Escribe un Parquet: con su nombre final, siempre entero."
@@ -186,7 +186,7 @@ def por_trozos(
 # %% ../../nbs/comun/vectores.ipynb #8e4ac5a9
 def abrir_parquet(
     archivos: list,   # rutas, o direcciones de un almacén
-):       # `Dataset`: seguidos, y proyectados en memoria
+):                    # `Dataset`: seguidos, y proyectados en memoria
     "Abre unos Parquet sin cargarlos. Sin `pre_buffer`, que traería el archivo entero a la memoria."
     from datasets import Dataset
     from pyarrow.dataset import ParquetFragmentScanOptions
@@ -199,7 +199,7 @@ def _con_tensores(tabla):
 
 def leer_embeddings(
     archivo: str | Path,  # Parquet de `extraer_embeddings`
-):           # `Dataset`: `clip` y `clap` como tensores
+):                        # `Dataset`: `clip` y `clap` como tensores
     """Abre una tabla de embeddings guardada.
     Lanza `FileNotFoundError` si no está, y `ValueError` si no es una tabla de embeddings entera."""
     import pyarrow as pa
@@ -215,7 +215,7 @@ def leer_embeddings(
 
 # %% ../../nbs/comun/vectores.ipynb #vec0a030
 def matriz(
-    tabla,  # `Dataset`, de `leer_embeddings`, o de `load_from_disk`
+    tabla,             # `Dataset`, de `leer_embeddings`, o de `load_from_disk`
     columna: str,      # `clip` o `clap`
 ) -> torch.Tensor:     # `(n, d)` float32, aunque la tabla sea de float64
     """Una columna de embeddings entera, de los bytes de Arrow a un tensor, sin pasar por Python.
@@ -249,10 +249,10 @@ def _seguidos(trozos: list[Path], columna: str, archivo: Path) -> None:
     import pyarrow.parquet as pq
     from datasets import Dataset
     with open(archivo, "wb") as f:
-        for t in trozos: matriz(Dataset(pq.read_table(t, columns=[columna])), columna).numpy().tofile(f)
+        for t in trozos: f.write(matriz(Dataset(pq.read_table(t, columns=[columna])), columna).numpy())
 
 def escribir_con_vectores(
-    tabla,     # `Dataset`, sin vectores
+    tabla,                # `Dataset`, sin vectores
     trozos: list[Path],   # de `por_trozos`, con `clip` y `clap`; en su carpeta se escribe
     cual: np.ndarray,     # de cada fila, qué vector es el suyo, `(n,)`
     archivo: str | Path,  # Parquet
@@ -279,7 +279,7 @@ def _a_linea(v: np.ndarray, donde: str) -> str:
     return " ".join(f"{x:.9g}" for x in v.tolist())
 
 def guardar_txt(
-    tabla,      # `Dataset`, con `caption`, `clip` y `clap`
+    tabla,                 # `Dataset`, con `caption`, `clip` y `clap`
     carpeta: str | Path,   # nueva, o vacía
 ) -> Path:                 # la carpeta
     """Un `.txt` por descripción: su texto, el vector de CLIP y el de CLAP, cada uno en su línea.
@@ -329,7 +329,7 @@ def _leer_un_txt(archivo: Path) -> tuple[str, np.ndarray, np.ndarray]:
 
 def leer_txt(
     carpeta: str | Path,  # de `guardar_txt`
-):           # `Dataset`: `caption`, `clip` y `clap`, en el orden de los nombres de archivo
+):                        # `Dataset`: `caption`, `clip` y `clap`, en el orden de los nombres de archivo
     """Lee los `.txt` de una carpeta.
     Lanza `FileNotFoundError` si no hay ninguno, y `ValueError`, con archivo y línea, si uno está mal."""
     from datasets import Dataset

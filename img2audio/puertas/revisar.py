@@ -130,7 +130,7 @@ def revisar_sonido(
 def revisar(
     perfil: str | Perfil = "mini",
     dispositivo: str | None = None,   # si no se dice, la GPU si la hay
-):                  # `DataFrame`: columnas `que`, `valor`, `esperado`, `bien`
+):                                    # `DataFrame`: columnas `que`, `valor`, `esperado`, `bien`
     "Revisa un perfil: archivos, espacios y un sonido. Lanza `OSError` si no se puede cargar."
     import pandas as pd
     p = cargar_perfil(perfil, con_traductor=True)
