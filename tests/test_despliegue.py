@@ -17,7 +17,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from test_aplicacion import PACIENCIA, puerto_libre
+from test_aplicacion import PACIENCIA, procesos, puerto_libre
 
 RAIZ = Path(__file__).resolve().parents[1]
 NBS = RAIZ / 'nbs'
@@ -164,13 +164,8 @@ def hijos(p: subprocess.Popen) -> list[psutil.Process]:
     return psutil.Process(p.pid).children(recursive=True)
 
 
-def nucleos(p: subprocess.Popen) -> list[psutil.Process]:
-    res = []
-    for h in hijos(p):
-        with contextlib.suppress(psutil.Error):
-            if 'ipykernel_launcher' in ' '.join(h.cmdline()):
-                res.append(h)
-    return res
+def nucleos(puerto: int) -> list[psutil.Process]:
+    return procesos(f':{puerto}', 'ipykernel_launcher')
 
 
 def cabeceras(puerto: int, ruta: str):
@@ -190,12 +185,12 @@ def test_se_sirve_como_en_la_imagen(tmp_path):
     "Sana sin abrir núcleos, detrás de un intermediario, y SIGTERM la cierra sin dejar nada."
     with servida(tmp_path) as (p, puerto, entorno):
         limite = time.monotonic() + PACIENCIA / 1000
-        while not nucleos(p) and time.monotonic() < limite:
+        while not nucleos(puerto) and time.monotonic() < limite:
             time.sleep(0.5)
-        antes = len(nucleos(p))  # el que espera a la primera visita
+        antes = len(nucleos(puerto))  # el que espera a la primera visita
         for _ in range(3):
             assert subprocess.run(salud(), env=entorno).returncode == 0
-        assert len(nucleos(p)) == antes
+        assert len(nucleos(puerto)) == antes
         politica = cabeceras(puerto, '/')['Content-Security-Policy']
         assert politica.split(';')[0].split() == ['frame-ancestors', "'self'", SITIO_DE_SPACES]
         de_ella = hijos(p)
@@ -233,13 +228,13 @@ def test_dentro_de_un_marco_de_otro_sitio(tmp_path, navegador):
                 if not quedan:
                     raise
         suyo = re.search(r'/api/kernels/([0-9a-f-]+)/channels', canales[0])[1]
-        assert any(suyo in ' '.join(h.cmdline()) for h in nucleos(p))
+        assert any(suyo in ' '.join(h.cmdline()) for h in nucleos(puerto))
         pagina.goto('about:blank')
         limite = time.monotonic() + 30
-        while any(suyo in ' '.join(h.cmdline()) for h in nucleos(p)) and time.monotonic() < limite:
+        while any(suyo in ' '.join(h.cmdline()) for h in nucleos(puerto)) and time.monotonic() < limite:
             time.sleep(0.5)
         contexto.close()
-        assert not [h for h in nucleos(p) if suyo in ' '.join(h.cmdline())]
+        assert not [h for h in nucleos(puerto) if suyo in ' '.join(h.cmdline())]
 
 
 # ---------------------------------------------------------------- la imagen, donde hay Docker

@@ -8,7 +8,6 @@ __all__ = ['EXTENSIONES_IMAGEN', 'MAX_BYTES', 'ESPERA', 'SALTOS', 'INTENTOS', 'T
            'imagen_de_emoji', 'abrir_imagen', 'escena']
 
 # %% ../../nbs/comun/imagenes.ipynb #imp91ad7
-import csv
 import http.client
 import io
 import ipaddress
@@ -39,7 +38,8 @@ from PIL import (
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry, Url, parse_url
 
-from .sistema import PAQUETE, ErrorDeUso, agente, archivo_legible, avisar, corto_de, sin_avisos
+from .sistema import ErrorDeUso, agente, archivo_legible, avisar, corto_de, sin_avisos
+from .tablas import leer_dibujos
 
 # %% ../../nbs/comun/imagenes.ipynb #c0a50001
 EXTENSIONES_IMAGEN = (  # las de lo que abre `abrir_imagen`; las tres últimas, si puede
@@ -62,18 +62,13 @@ def partir_nombre(
     return (carpeta + barra + principio, extension.lower()) if principio and extension else None
 
 # %% ../../nbs/comun/imagenes.ipynb #51d30783
-def _dibujos(otros: bool = False) -> list[dict]:
-    "Las filas de la tabla de dibujos, con la ruta de cada uno."
-    with open(PAQUETE/"dibujos"/("otros.csv" if otros else "dibujos.csv"), encoding="utf-8", newline="") as f:
-        return [d | dict(archivo=str(PAQUETE/"dibujos"/d["archivo"])) for d in csv.DictReader(f)]
-
 def cargar_dibujos(
     particion: str | None = None,  # `train`, `test` o `None` (todos)
     otros: bool = False,           # los de otras cosas: de clase `otro`, con su nombre en inglés en `motivo`
 ):                                 # `Dataset`: columnas `archivo`, `clase`, `estilo`, `motivo`, `emoji`, `particion`
     "Los dibujos que lleva el paquete: PNG de 96 × 96 con transparencia."
     from datasets import Dataset
-    todos = _dibujos(otros)
+    todos = leer_dibujos(otros)
     filas = [d for d in todos if particion in (None, d["particion"])]
     return Dataset.from_dict({c: [d[c] for d in filas] for c in todos[0]})
 
@@ -97,7 +92,7 @@ def _emoji_de_la_fuente(emoji: str) -> Image.Image:
     "El dibujo, de 136 × 128, de la fuente Noto Color Emoji. Lanza `ImagenInvalida` si no está, o no lo tiene."
     try: fuente = ImageFont.truetype("NotoColorEmoji.ttf", 109)  # 109: el único tamaño de sus mapas de bits
     except OSError as e:
-        los_hay = " ".join(sorted({d["emoji"] for d in _dibujos() if d["emoji"]}))
+        los_hay = " ".join(sorted({d["emoji"] for d in leer_dibujos() if d["emoji"]}))
         raise ImagenInvalida(f"No hay dibujo para «{emoji}»: instale la fuente Noto Color Emoji, "
                              f"o use uno de {los_hay}.") from e
     lienzo = Image.new("RGBA", (136, 128))
@@ -113,7 +108,7 @@ def imagen_de_emoji(
 
     Lanza `ImagenInvalida` si no lo hay."""
     pedido = _sin_variante(emoji)
-    nuestros = [d["archivo"] for d in _dibujos() if d["emoji"] and _sin_variante(d["emoji"]) == pedido]
+    nuestros = [d["archivo"] for d in leer_dibujos() if d["emoji"] and _sin_variante(d["emoji"]) == pedido]
     dibujo = Image.open(nuestros[0]).convert("RGBA") if nuestros else _emoji_de_la_fuente(emoji)
     return dibujo.resize((lado, lado), Image.LANCZOS)
 

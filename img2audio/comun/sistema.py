@@ -165,12 +165,12 @@ def errores_en_claro(
     orden: str,                          # con qué nombre se presenta
     interrumpido: str = "interrumpido",  # qué dice si se interrumpe con Ctrl-C
 ):
-    """Dentro, lo que falle acaba el programa con su mensaje.
+    """Dentro, lo que falle acaba el programa con su mensaje. Da la lista de los Ctrl-C que llegan: alguno se pierde.
 
     El estado es 2 si el error es de uso o del sistema; 1 si es otro, y 130 si alguien interrumpió."""
     llegan = []
     try:
-        with _anotar_ctrl_c(llegan): yield
+        with _anotar_ctrl_c(llegan): yield llegan
     except (KeyboardInterrupt, Exception) as e:
         hubo_ctrl_c = llegan or isinstance(e, KeyboardInterrupt)
         mensaje, estado = _como_acaba(e, interrumpido if hubo_ctrl_c else None)

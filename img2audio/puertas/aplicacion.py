@@ -8,7 +8,6 @@ __all__ = ['EJEMPLOS', 'MAX_SUBIDA', 'HISTORIA', 'crear_mandos', 'crear_ejemplos
 
 # %% ../../nbs/puertas/aplicacion.ipynb #f3d34680
 import base64
-import csv
 import json
 import logging
 import os
@@ -27,7 +26,9 @@ from fastcore.basics import patch
 from fastcore.script import call_parse, store_true
 from traitlets.config import Config
 
-from ..comun.sistema import PAQUETE, ErrorDeUso, Param, corto_de, errores_en_claro
+from ..comun.sistema import ErrorDeUso, Param, corto_de, errores_en_claro
+from ..comun.tablas import leer_dibujos
+from ..comun.textos import con_coma
 from img2audio.puertas.obrero import (
     TOPES,
     Avance,
@@ -635,8 +636,7 @@ def crear_ejemplos(
     emojis: dict,     # de cada uno, qué es: los de la ficha de un taller
 ) -> list[dict]:      # `emoji`, `nombre` y `src`, su dibujo
     "Las imágenes de ejemplo, para la página."
-    with (PAQUETE/"dibujos"/"dibujos.csv").open(encoding="utf-8", newline="") as f: filas = list(csv.DictReader(f))
-    archivos = {d["emoji"]: PAQUETE/"dibujos"/d["archivo"] for d in reversed(filas)}  # de cada emoji, el primero
+    archivos = {d["emoji"]: Path(d["archivo"]) for d in reversed(leer_dibujos())}  # de cada emoji, el primero
     def src(emoji): return "data:image/png;base64," + base64.b64encode(archivos[emoji].read_bytes()).decode()
     return [dict(emoji=e, nombre=emojis[e], src=src(e)) for e in EJEMPLOS if e in emojis]
 
@@ -782,15 +782,11 @@ def cancelar(self: Aplicacion) -> None:
 # %% ../../nbs/puertas/aplicacion.ipynb #f1fb3eda
 HISTORIA = 5  # sonidos que se recuerdan
 
-def _coma(x: float, decimales: int) -> str:
-    "Un número, con coma."
-    return f"{x:.{decimales}f}".replace(".", ",")
-
 @patch
 def _ensenar(self: Aplicacion, cual: int) -> None:
     "Pone en la página uno de los sonidos de la historia."
     titulo, r, codigo = self.historia[cual]
-    titulos = [f"{t}, semilla {s.semilla or 0} · {_coma(s.segundos, 1)} s" for t, s, _ in self.historia]
+    titulos = [f"{t}, semilla {s.semilla or 0} · {con_coma(s.segundos, 1)} s" for t, s, _ in self.historia]
     ficha = dict(titulo=titulo, semilla=r.semilla or 0, segundos=r.segundos, cercanas=r.cercanas, marcas=r.marcas)
     self.pagina.cambiar(historia=titulos, actual=cual, resultado=dict(ficha, codigo=codigo),
                         espectrograma=r.espectrograma, wav=r.wav)
@@ -828,7 +824,7 @@ def _sonorizar(self: Aplicacion) -> Respuesta:
     escrito = imagen if isinstance(imagen, str) else ""
     self.pagina.cambiar(abierta_de=escrito, abierta=respuesta.imagen if escrito else b"")
     self._mostrar(respuesta, titulo, _en_codigo(escrito or self.pagina.nombre, texto, opciones))
-    self._decir(" ".join([f"Listo: {_coma(respuesta.segundos, 1)} s.", *respuesta.avisos]))
+    self._decir(" ".join([f"Listo: {con_coma(respuesta.segundos, 1)} s.", *respuesta.avisos]))
     return respuesta
 
 @patch
@@ -938,16 +934,10 @@ def _ajustes_de_voila(direccion: str, puerto: int, carpeta: str, de_marco: dict)
         VoilaConfiguration=dict(template="img2audio", theme="light", preheat_kernel=True, default_pool_size=1),
         HTMLExporter=dict(language_code="es"))
 
-_INTERRUMPIDA = threading.Event()  # un Ctrl-C a mitad de una importación puede perderse: aquí queda
-
-def _interrumpir(*_):
-    _INTERRUMPIDA.set()
-    raise KeyboardInterrupt
-
 def _abrir_navegador(url: str) -> None:
     if not webbrowser.open(url): print("No se encuentra ningún navegador: abra usted esa dirección.", flush=True)
 
-def _clase_servidor(navegador: bool) -> type:
+def _clase_servidor(navegador: bool, interrumpida: list) -> type:
     "La de Voilà, con la cookie que le falta, y que dice en español dónde está."
     from voila.app import Voila
     from voila.tornado.handler import TornadoVoilaHandler
@@ -962,7 +952,7 @@ def _clase_servidor(navegador: bool) -> type:
             return [(r, ConCookie if c is TornadoVoilaHandler else c, *m) for r, c, *m in super().init_handlers()]
 
         def launch_browser(self):
-            if _INTERRUMPIDA.is_set(): raise KeyboardInterrupt
+            if interrumpida: raise KeyboardInterrupt
             url = f"http://{'127.0.0.1' if self.ip == '0.0.0.0' else self.ip}:{self.port}/"
             print(f"img2audio está en {url} (Ctrl-C para acabar).", flush=True)
             if navegador: threading.Thread(target=_abrir_navegador, args=[url], daemon=True).start()
@@ -976,6 +966,7 @@ def abrir_pagina(
     direccion: str = "127.0.0.1",    # en la que se atiende
     sin_navegador: bool = False,     # no abrirlo
     marco: str = "",                 # sitios que pueden enseñarla dentro de sus páginas, separados por espacios
+    interrumpida: list = (),         # si deja de estar vacía mientras se prepara, se para: de `errores_en_claro`
 ) -> None:
     """Sirve la aplicación hasta que se interrumpe. Lanza `ValueError` si algo de lo pedido no vale, u `OSError` si el
     puerto está ocupado."""
@@ -987,10 +978,10 @@ def abrir_pagina(
                       "--puerto.") from None
     print("Preparando img2audio…", flush=True)
     with tempfile.TemporaryDirectory() as d, obrero_en_marcha(perfil, Path(d)/"obrero.json") as obrero:
-        cuaderno, servidor = _escribir_pagina(Path(d)), _clase_servidor(not sin_navegador)
+        cuaderno, servidor = _escribir_pagina(Path(d)), _clase_servidor(not sin_navegador, interrumpida)
         logging.getLogger("tornado").setLevel(logging.ERROR)  # avisa, y en inglés, hasta de un plazo de Jupyter
         obrero.esperar()
-        if _INTERRUMPIDA.is_set(): raise KeyboardInterrupt
+        if interrumpida: raise KeyboardInterrupt
         os.environ["IMG2AUDIO_OBRERO"] = str(obrero.archivo)  # lo lee el núcleo de cada visita
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (d, os.environ.get("JUPYTER_PATH"))))
         servidor.launch_instance(argv=[str(cuaderno)], config=Config(_ajustes_de_voila(direccion, puerto, d, de_marco)))
@@ -1006,8 +997,9 @@ def principal_app(
     marco: Param("Sitio que puede enseñarla dentro de sus páginas, como https://huggingface.co", str) = "",
 ):
     "La aplicación de img2audio, como página propia."
-    with errores_en_claro("img2audio_app", "interrumpido"):
+    with errores_en_claro("img2audio_app", "interrumpido") as llegan:
         from img2audio.puertas import aplicacion
-        _INTERRUMPIDA.clear()
-        for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, _interrumpir)  # hasta que Voilà ponga los suyos
-        aplicacion.abrir_pagina(puerto, perfil, direccion, sin_navegador, marco)
+        al_parar = signal.getsignal(signal.SIGINT)  # el que lo apunta
+        if not callable(al_parar): al_parar = signal.default_int_handler
+        signal.signal(signal.SIGTERM, al_parar)  # hasta que Voilà ponga el suyo
+        aplicacion.abrir_pagina(puerto, perfil, direccion, sin_navegador, marco, llegan)

