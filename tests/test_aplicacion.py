@@ -400,11 +400,44 @@ def test_diez_visitas(navegador, app):
             visita.close(run_before_unload=True)
         ultima, tarda = abrir(pagina.context, app)
         sonorizar_gallo(ultima)
-        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) <= 2)  # el suyo, y el que espera a otra
+        # el suyo, y el que espera a otra; si algún aviso se pierde en una máquina ocupada, a los dos minutos se recoge
+        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) <= 2, 240)
         ocupan = [h.memory_full_info().pss / 2**20 for h in procesos(app, 'ipykernel_launcher')]
         assert max(ocupan) < 150, ocupan
         print(f'\npágina lista en {min(tardan):.1f}–{max(tardan):.1f} s; cada núcleo, {max(ocupan):.0f} MiB')
         ultima.close(run_before_unload=True)
+    hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1, 240)
+
+
+@pytest.mark.skipif(
+    os.environ.get('IMG2AUDIO_LARGO') != '1', reason='dura más de dos minutos: se pide con IMG2AUDIO_LARGO=1'
+)
+def test_visita_que_no_se_despide(navegador, app):
+    "Su núcleo se recoge, y quien vuelve a una pestaña sin núcleo encuentra una página nueva."
+    with pestana(navegador, app) as (pagina, _):
+        callada, _ = abrir(pagina.context, app)
+        callada.evaluate('navigator.sendBeacon = () => true')
+        callada.close(run_before_unload=True)
+        vuelve, _ = abrir(pagina.context, app)
+        vuelve.evaluate('window.esta_misma = true')
+        de_antes = procesos(app, 'ipykernel_launcher')
+        assert len(de_antes) == 3
+        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 2, 180)
+        vuelve.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # con núcleo, no cambia nada
+        vuelve.wait_for_timeout(2_000)
+        assert vuelve.evaluate('window.esta_misma')
+        nucleo = vuelve.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent)['kernelId']")
+        assert (
+            vuelve.evaluate(
+                f"fetch('voila/api/shutdown/{nucleo}', {{method: 'POST', body: new URLSearchParams("
+                "{_xsrf: document.cookie.match('_xsrf=([^;]*)')[1]})}).then(r => r.status)"
+            )
+            == 204
+        )
+        vuelve.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        vuelve.wait_for_function('!window.esta_misma')
+        vuelve.get_by_role('button', name='Sonorizar', exact=True).wait_for()
+        vuelve.close(run_before_unload=True)
     hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1)
 
 
@@ -484,7 +517,13 @@ def test_make_lab(tmp_path, uid):
         (tmp_path / 'bin' / orden).write_text(f'#!/bin/sh\n{hace}\n')
         (tmp_path / 'bin' / orden).chmod(0o755)
     (tmp_path / '.listo').touch()
-    entorno = {**os.environ, 'PATH': f'{tmp_path / "bin"}:{os.environ["PATH"]}'}
+    fuera = (
+        'MAKEFLAGS',
+        'MFLAGS',
+        'MAKELEVEL',
+    )  # `make test` los deja puestos, y el `make` de aquí diría de dónde viene
+    entorno = {c: v for c, v in os.environ.items() if c not in fuera}
+    entorno['PATH'] = f'{tmp_path / "bin"}:{os.environ["PATH"]}'
     r = subprocess.run(['make', 'lab', f'VENV={tmp_path}'], cwd=RAIZ, env=entorno, capture_output=True, text=True)
     dice = [
         'Es usted root, como en un contenedor: JupyterLab se abre con --allow-root.',

@@ -16,6 +16,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -887,6 +888,12 @@ document.title = "img2audio";
 document.getElementById("loading_text").textContent = "Cargando img2audio…";
 window.voila_process = () => {};
 addEventListener("pageshow", e => e.persisted && location.reload());
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden) return;
+  const {baseUrl, kernelId} = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+  const nucleo = await fetch(`${baseUrl}api/kernels/${kernelId}`);
+  if (nucleo.status === 404) location.reload();
+});
 </script>
 {% endblock %}
 """
@@ -929,16 +936,34 @@ def _ajustes_de_voila(direccion: str, puerto: int, carpeta: str, de_marco: dict)
             ip=direccion, port=puerto, port_retries=0, open_browser=True, log_level="ERROR",
             config_file_paths=[carpeta],
             tornado_settings=dict(allow_remote_access=not propia, local_hostnames=["localhost"]) | de_marco),
-        MappingKernelManager=dict(cull_idle_timeout=600, cull_interval=60),  # el de quien se fue sin cerrar la página
         KernelManager=dict(transport_encryption="auto"),  # lo que se dicen el núcleo y el servidor, cifrado
         VoilaConfiguration=dict(template="img2audio", theme="light", preheat_kernel=True, default_pool_size=1),
         HTMLExporter=dict(language_code="es"))
+
+class _Abandonados:
+    "Qué núcleos llevan sin página más de `gracia` segundos. El que espera a la próxima visita no cuenta."
+    def __init__(self, gracia: float = 120):
+        self.gracia, self.estrenados, self.desde = gracia, set(), {}
+
+    def ver(
+        self,
+        nucleos: list[dict],  # `id` y `connections` de cada uno, del más viejo al más nuevo
+        en_espera: int,       # cuántos esperan visita: los más nuevos de los que nunca han tenido página
+        ahora: float,         # s
+    ) -> list[str]:
+        self.estrenados |= {n["id"] for n in nucleos if n["connections"]}
+        por_estrenar = [n["id"] for n in nucleos if n["id"] not in self.estrenados]
+        esperan = por_estrenar[max(0, len(por_estrenar) - en_espera):]
+        solos = [n["id"] for n in nucleos if not n["connections"] and n["id"] not in esperan]
+        self.desde = {i: self.desde.get(i, ahora) for i in solos}
+        return [i for i in solos if ahora - self.desde[i] > self.gracia]
 
 def _abrir_navegador(url: str) -> None:
     if not webbrowser.open(url): print("No se encuentra ningún navegador: abra usted esa dirección.", flush=True)
 
 def _clase_servidor(navegador: bool, interrumpida: list) -> type:
-    "La de Voilà, con la cookie que le falta, y que dice en español dónde está."
+    "La de Voilà, con la cookie que le falta, que recoge los núcleos sin página, y que dice en español dónde está."
+    from tornado.ioloop import PeriodicCallback
     from voila.app import Voila
     from voila.tornado.handler import TornadoVoilaHandler
 
@@ -948,6 +973,17 @@ def _clase_servidor(navegador: bool, interrumpida: list) -> type:
             await super().get(path)
 
     class Servidor(Voila):
+        def listen(self):
+            self.abandonados = _Abandonados()
+            PeriodicCallback(self.recoger, 10_000).start()  # ms
+            super().listen()
+
+        async def recoger(self):
+            gestor = self.kernel_manager
+            en_espera = gestor.get_pool_size(gestor.notebook_path)
+            for i in self.abandonados.ver(gestor.list_kernels(), en_espera, time.monotonic()):
+                if i in gestor: await gestor.shutdown_kernel(i)
+
         def init_handlers(self):
             return [(r, ConCookie if c is TornadoVoilaHandler else c, *m) for r, c, *m in super().init_handlers()]
 
