@@ -5,8 +5,8 @@ local FIJO = utf8.char(160) -- un espacio que no se parte
 
 -- Firmas ------------------------------------------------------------------------------------------------------------
 
--- Recorre `texto` y devuelve sus trozos entre comas, sin contar las de dentro de paréntesis y comillas, y lo que sigue
--- a la almohadilla, si la hay.
+-- Recorre `texto` y devuelve sus trozos entre comas, sin contar las de dentro de paréntesis, comillas y `<ayudas>`, y lo
+-- que sigue a la almohadilla, si la hay.
 local function trozos(texto)
   local partes, hondo, comillas, inicio, i = {}, 0, nil, 1, 1
   local function cortar(hasta)
@@ -17,6 +17,7 @@ local function trozos(texto)
     local c = texto:sub(i, i)
     if comillas then
       if c == "\\" then i = i + 1 elseif c == comillas then comillas = nil end
+    elseif c == "<" then i = texto:find(">", i, true) or #texto
     elseif c == "'" or c == '"' then comillas = c
     elseif c:find("[%(%[{]") then hondo = hondo + 1
     elseif c:find("[%)%]}]") then hondo = hondo - 1
@@ -40,11 +41,13 @@ local function tipo_corto(tipo)
   return tipo
 end
 
--- De `x:float=1.0`, su nombre, su tipo y su valor.
+-- De `x:float=1.0`, su nombre, su tipo y su valor; de `x:str <la ayuda>='a'`, como se ve un `Param`, también qué es.
 local function parametro(parte)
-  local nombre, resto = parte:match("^(%*?%*?[%w_]+)(.*)$")
+  local nombre, resto = parte:match("^(%*?%*?[%w_\128-\255]+)(.*)$") -- también con letras griegas
   if not nombre then return nil end
-  local tipo, valor = "", ""
+  local tipo, valor, que = "", "", ""
+  local antes, ayuda, despues = resto:match("^(:[^<]-)%s*<(.*)>(.*)$")
+  if ayuda then resto, que = antes .. despues, ayuda end
   if resto:sub(1, 1) == ":" then
     local hondo = 0
     for i = 2, #resto do
@@ -60,7 +63,7 @@ local function parametro(parte)
   elseif resto:sub(1, 1) == "=" then
     valor = resto:sub(2)
   end
-  return {nombre = nombre, tipo = tipo_corto(tipo), valor = valor, que = ""}
+  return {nombre = nombre, tipo = tipo_corto(tipo), valor = valor, que = que}
 end
 
 -- Lee una firma como las que escribe nbdev (`DocmentText`, en fastcore), un parámetro por línea y su comentario detrás.
@@ -177,7 +180,8 @@ local function fichas(bloques)
     if cambio then
       local sigue = bloques[i + 1]
       if sigue and sigue.t == "Para" and sigue.content[1].t == "Emph" then
-        res:insert(sigue)
+        local cursiva = sigue.content:remove(1) -- nbdev pone en cursiva el primer renglón, y no los demás
+        res:insert(pandoc.Para(cursiva.content .. sigue.content))
         i = i + 1
       end
       res:extend(cambio)

@@ -314,13 +314,16 @@ def test_lo_que_se_lee(paginas):
         firmas = main.select('.firma')
         fichas += len(firmas)
         firma = ' '.join(e.get_text(' ') for e in firmas)
-        malos += [(f.name, o) for o in re.findall(r'NoneType|\*args|\*\*k\w*|__main__', firma)]
+        malos += [(f.name, o) for o in re.findall(r'NoneType|\*args|\*\*k\w*|__main__|<[^<>]* [^<>]*>|Path\(./', firma)]
+        sueltas = main.select(':is(h2, h3, h4) + :is(div.sourceCode, pre)')  # la firma, como la escribe nbdev
+        malos += [(f.name, e.get_text()[:60]) for e in sueltas if re.match(r'\s*(async )?def ', e.get_text())]
         malos += [(f.name, e.get_text()) for e in main.select('figcaption') if 'Colab' in e.get_text()]
         for e in main.select('pre, code, script, math'):
             e.decompose()
         texto = main.get_text(' ')
         malos += [
-            (f.name, o) for o in re.findall(r'\]\(https?:|(?:^|\s)–[a-z]\w*|(?<![\d,.])\b1 [a-z]+(?:as|os)\b', texto)
+            (f.name, o)
+            for o in re.findall(r'\]\(https?:|\$\$|(?:^|\s)–[a-z]\w*|(?<![\d,.])\b1 [a-z]+(?:as|os)\b', texto)
         ]
     assert malos == []
     assert fichas > 300

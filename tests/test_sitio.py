@@ -175,9 +175,15 @@ def test_nbdev_no_avisa(sitio):
 def test_cabecera(cuaderno):
     "La celda del título tiene solo título y descripción: nbdev la convierte en cabecera y el resto se perdería."
     titulo = next(c for c in celdas(cuaderno) if c['cell_type'] == 'markdown')
-    assert re.fullmatch(r'# [^\n]+\n+> [^\n]+\n*', titulo['texto']), (
-        f"celda {titulo['id']}: deje en ella «# Título» y «> descripción», y lo demás en otra"
+    assert re.fullmatch(r'# [^\n]+\n+> [^\n`]+\n*', titulo['texto']), (
+        f"celda {titulo['id']}: deje en ella «# Título» y «> descripción», sin código, y lo demás en otra"
     )
+
+
+@pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
+def test_sin_caracteres_de_control(cuaderno):
+    r"El `\b` de `\big`, escrito desde Python, es un retroceso: en la página, una fórmula que no se entiende."
+    assert [c['id'] for c in celdas(cuaderno) if re.search(r'[\x00-\x08\x0b-\x1f\x7f]', c['texto'])] == []
 
 
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)

@@ -54,9 +54,10 @@ class Referencia:
 
 # %% ../../nbs/taller/evaluacion.ipynb #fad00007
 def cargar_referencia(
-    archivo: Path = MINI/"referencia.safetensors",
+    archivo: str | Path | None = None,  # si no, la que viaja con el paquete
 ) -> Referencia:
-    "La referencia que viaja con el paquete, u otra. Lanza `FileNotFoundError` si no está."
+    "La referencia con que se compara. Lanza `FileNotFoundError` si no está."
+    archivo = archivo or MINI/"referencia.safetensors"
     if not Path(archivo).exists():
         raise FileNotFoundError(f"No hay referencia en {archivo}; `crear_referencia` hace una a partir de grabaciones.")
     with safe_open(archivo, "np") as f:
