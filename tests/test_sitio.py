@@ -280,7 +280,7 @@ def test_filtro_de_la_api():
     firma = """def f(
     x:__main__.Sonido, y=3, # de [`abrir`](https://a.io/x.html#abrir) y [`_a`](https://a.io/x.html#_a)
     # y más
-    z:list[int] | None=', #', w:NoneType=None, **opciones
+    z:list[int] | None=', #', w:NoneType=None, p:str <Una ayuda, «así» (o no)>='a', μ1:float=0, **opciones
 )->img2audio.x.Tensor: # `(n,)`"""
     md = (
         '[source](https://github.com/a/b/blob/main/x.py#L1){target="_blank"}\n\n'
@@ -297,6 +297,8 @@ def test_filtro_de_la_api():
         ['y', '', '3', 'de abrir y _a y más'],
         ['z', 'list[int] | None', "', #'", ''],
         ['w', '', 'None', ''],
+        ['p', 'str', "'a'", 'Una ayuda, «así» (o no)'],
+        ['μ1', 'float', '0', ''],
         ['**opciones', '', '', 'las demás opciones, por su nombre'],
         ['devuelve', 'Tensor', '', '(n,)'],
     ]
@@ -305,7 +307,7 @@ def test_filtro_de_la_api():
     assert parrafo.text == 'Ver abrir y _cerrar, o f.'
     assert [a['href'] for a in parrafo.select('a')] == ['https://a.io/x.html', 'b.html']
     assert [p.text.strip() for p in html.select('pre')] == ['def ejemplo(x): pass']  # un ejemplo no es una firma
-    assert html.em.find_next('table') is html.table  # primero lo que hace, y luego cómo se llama
+    assert html.find('p', string='Hace.').find_next('table') is html.table  # primero lo que hace, y luego cómo se llama
 
 
 @pytest.mark.skipif(not shutil.which('pandoc'), reason='falta pandoc')
