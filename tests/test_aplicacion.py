@@ -517,11 +517,8 @@ def test_make_lab(tmp_path, uid):
         (tmp_path / 'bin' / orden).write_text(f'#!/bin/sh\n{hace}\n')
         (tmp_path / 'bin' / orden).chmod(0o755)
     (tmp_path / '.listo').touch()
-    fuera = (
-        'MAKEFLAGS',
-        'MFLAGS',
-        'MAKELEVEL',
-    )  # `make test` los deja puestos, y el `make` de aquí diría de dónde viene
+    # `make test` los deja puestos, y el `make` de aquí diría de dónde viene
+    fuera = ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')
     entorno = {c: v for c, v in os.environ.items() if c not in fuera}
     entorno['PATH'] = f'{tmp_path / "bin"}:{os.environ["PATH"]}'
     r = subprocess.run(['make', 'lab', f'VENV={tmp_path}'], cwd=RAIZ, env=entorno, capture_output=True, text=True)

@@ -17,7 +17,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from test_aplicacion import PACIENCIA, procesos, puerto_libre
+from test_aplicacion import PACIENCIA, hasta_que, procesos, puerto_libre
 
 RAIZ = Path(__file__).resolve().parents[1]
 NBS = RAIZ / 'nbs'
@@ -184,9 +184,7 @@ def cabeceras(puerto: int, ruta: str):
 def test_se_sirve_como_en_la_imagen(tmp_path):
     "Sana sin abrir núcleos, detrás de un intermediario, y SIGTERM la cierra sin dejar nada."
     with servida(tmp_path) as (p, puerto, entorno):
-        limite = time.monotonic() + PACIENCIA / 1000
-        while not nucleos(puerto) and time.monotonic() < limite:
-            time.sleep(0.5)
+        hasta_que(lambda: nucleos(puerto), PACIENCIA / 1000)
         antes = len(nucleos(puerto))  # el que espera a la primera visita
         for _ in range(3):
             assert subprocess.run(salud(), env=entorno).returncode == 0
@@ -230,11 +228,8 @@ def test_dentro_de_un_marco_de_otro_sitio(tmp_path, navegador):
         suyo = re.search(r'/api/kernels/([0-9a-f-]+)/channels', canales[0])[1]
         assert any(suyo in ' '.join(h.cmdline()) for h in nucleos(puerto))
         pagina.goto('about:blank')
-        limite = time.monotonic() + 30
-        while any(suyo in ' '.join(h.cmdline()) for h in nucleos(puerto)) and time.monotonic() < limite:
-            time.sleep(0.5)
+        hasta_que(lambda: not [h for h in nucleos(puerto) if suyo in ' '.join(h.cmdline())], 30)
         contexto.close()
-        assert not [h for h in nucleos(puerto) if suyo in ' '.join(h.cmdline())]
 
 
 # ---------------------------------------------------------------- la imagen, donde hay Docker

@@ -951,7 +951,7 @@ class _Abandonados:
         en_espera: int,       # cuántos esperan visita: los más nuevos de los que nunca han tenido página
         ahora: float,         # s
     ) -> list[str]:
-        self.estrenados |= {n["id"] for n in nucleos if n["connections"]}
+        self.estrenados = {n["id"] for n in nucleos if n["connections"] or n["id"] in self.estrenados}
         por_estrenar = [n["id"] for n in nucleos if n["id"] not in self.estrenados]
         esperan = por_estrenar[max(0, len(por_estrenar) - en_espera):]
         solos = [n["id"] for n in nucleos if not n["connections"] and n["id"] not in esperan]
