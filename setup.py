@@ -39,7 +39,7 @@ setuptools.setup(
         *(f'Programming Language :: Python :: 3.{v}' for v in range(menor, 14))],
     packages=setuptools.find_packages(include=[cfg['lib_name'], f"{cfg['lib_name']}.*"]),
     # los pesos, los dibujos y la gramática son datos, no paquetes: van por patrón
-    package_data={cfg['lib_name']: ['gramatica.json', 'pesos/**', 'dibujos/**', 'fotos/**']},
+    package_data={cfg['lib_name']: ['gramatica.json', 'taller/palabras.json', 'pesos/**', 'dibujos/**', 'fotos/**']},
     include_package_data=False,
     install_requires=shlex.split(cfg.get('requirements', '')),
     extras_require={extra: shlex.split(cfg.get(f'{extra}_requirements', '')) for extra in extras},

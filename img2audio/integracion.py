@@ -27,6 +27,7 @@ from transformers import (
     SpeechT5HifiGan,
 )
 
+from .comun.clip_lite0 import VisionLite0, clases_clip
 from img2audio.comun.difusion import (
     SOLAPE,
     TROZO,
@@ -46,11 +47,11 @@ from img2audio.comun.difusion import (
     por_ventanas,
 )
 from .comun.imagenes import abrir_imagen
-from .comun.indice import leer_indice
+from .comun.indice import ARCHIVO_NOMBRES, leer_indice
 from .comun.perfiles import OYE_OTRO, Perfil, carga_en_claro, cargar_perfil, que_perfil
 from .comun.sistema import ErrorDeUso, avisar, corto_de, recoger_avisos, sin_avisos
 from .comun.sonidos import Sonido, log_mel, nivelar
-from .comun.textos import TextoAjeno, cargar_tokenizer, tokenizar
+from .comun.textos import TextoAjeno, cargar_tokenizer, con_coma, tokenizar
 from .comun.vectores import comprobar_vectores
 from .comun.vocoder import VocoderRuido
 from .embeddings import CodificadorCLAP
@@ -62,7 +63,7 @@ class TuberiaImg2Audio(DiffusionPipeline):
     model_cpu_offload_seq = "codificador_imagen->traductor->codificador_texto->unet->vae->vocoder"
 
     def __init__(self,
-        codificador_imagen: CLIPVisionModelWithProjection,
+        codificador_imagen: CLIPVisionModelWithProjection | VisionLite0,
         procesador: CLIPImageProcessorPil,
         traductor: Traductor,
         codificador_texto: ClapTextModelWithProjection,
@@ -73,7 +74,7 @@ class TuberiaImg2Audio(DiffusionPipeline):
         vocoder: SpeechT5HifiGan | VocoderRuido,
     ):
         super().__init__()
-        self.indice = None  # las frases de su Traductor; lo pone `cargar_tuberia`
+        self.indice = self.nombres = None  # con qué dice a qué suena, y qué ve; los pone `cargar_tuberia`
         self.register_modules(
             codificador_imagen=codificador_imagen, procesador=procesador, traductor=traductor,
             codificador_texto=codificador_texto, tokenizer=tokenizer,
@@ -84,10 +85,11 @@ def _piezas(p: Perfil, dtype: torch.dtype) -> dict:
     "Las piezas de la tubería de un perfil, por su nombre."
     suyo = dict(dtype=dtype)                                  # las de transformers
     otro = dict(torch_dtype=dtype, low_cpu_mem_usage=False)   # las de diffusers
+    _, torre_de_imagen = clases_clip(p.clip)
     betas = DDIMScheduler.load_config(p.audioldm, subfolder="scheduler")
     dpm = dict(algorithm_type="dpmsolver++", use_karras_sigmas=False)
     return dict(
-        codificador_imagen=CLIPVisionModelWithProjection.from_pretrained(p.clip, use_safetensors=True, **suyo),
+        codificador_imagen=torre_de_imagen.from_pretrained(p.clip, use_safetensors=True, **suyo),
         procesador=CLIPImageProcessorPil.from_pretrained(p.clip),
         traductor=Traductor.from_pretrained(p.traductor, use_safetensors=True, **otro),
         codificador_texto=ClapTextModelWithProjection.from_pretrained(p.clap, use_safetensors=True, **suyo),
@@ -111,7 +113,7 @@ def _cargar(p: Perfil, dispositivo: str, dtype: torch.dtype, estado: tuple = ())
     for red in piezas.values():  # una a una: si no, de float16 en la CPU dice diffusers que fallará, y no falla
         if isinstance(red, torch.nn.Module): red.to(dispositivo)
     tuberia = TuberiaImg2Audio(**piezas)
-    tuberia.indice = leer_indice(p.traductor)
+    tuberia.indice, tuberia.nombres = leer_indice(p.traductor), leer_indice(p.traductor, ARCHIVO_NOMBRES)
     return tuberia
 
 def cargar_tuberia(
@@ -129,18 +131,41 @@ class ImagenAjena(UserWarning):
 
 @patch
 @torch.inference_mode()
+def ver(self: TuberiaImg2Audio,
+    imagen,              # lo que abra `abrir_imagen`
+) -> torch.Tensor:       # `(1, 512)`, sin normalizar
+    "El embedding de CLIP de la imagen."
+    pixeles = self.procesador(images=abrir_imagen(imagen), return_tensors="pt")["pixel_values"]
+    clip = self.codificador_imagen(pixeles.to(self.device, self.codificador_imagen.dtype)).image_embeds
+    return clip.to(self.traductor.dtype)
+
+@patch
+def se_parece_a(self: TuberiaImg2Audio,
+    imagen,
+    k: int = 3,
+) -> list[tuple[str, float]]:   # nombre y coseno, de más a menos; ninguno, si el perfil no trae nombres
+    "Cómo se llama lo que se ve en la imagen, lo sepa hacer sonar o no."
+    return self.nombres.cercanas(self.ver(imagen)[0], k) if self.nombres else []
+
+@patch
+@torch.inference_mode()
 def condicion_imagen(self: TuberiaImg2Audio,
     imagen,              # lo que abra `abrir_imagen`
 ) -> torch.Tensor:       # `(1, 512)`, norma 1
     "El embedding de CLIP de la imagen, traducido a CLAP. Avisa (`ImagenAjena`) si no se parece a nada conocido."
-    pixeles = self.procesador(images=abrir_imagen(imagen), return_tensors="pt")["pixel_values"]
-    clip = self.codificador_imagen(pixeles.to(self.device, self.codificador_imagen.dtype)).image_embeds
-    clip = clip.to(self.traductor.dtype)
-    if self.traductor.ajenas(clip).item():
-        margen, umbral = self.traductor.margen(clip).item(), self.traductor.config.umbral
-        avisar(f"La imagen no se parece a nada que este perfil sepa hacer sonar (su margen, {margen:.2f}, no llega a "
-               f"{umbral:.2f}): sonará a lo que le quede más cerca.", ImagenAjena)
+    clip = self.ver(imagen)
+    if self.traductor.ajenas(clip).item(): avisar(self._ve_otra_cosa(clip), ImagenAjena)
     return self.traductor(self.traductor.recordar(clip))
+
+@patch
+def _ve_otra_cosa(self: TuberiaImg2Audio, clip: torch.Tensor) -> str:
+    "El aviso de una imagen de otra cosa: qué se ve, si el perfil sabe decirlo."
+    if self.nombres:
+        (nombre, _), = self.nombres.cercanas(clip[0], 1)
+        return f"Este perfil ve algo como «{nombre}», y no sabe a qué suena: sonará a lo que le quede más cerca."
+    return ("La imagen no se parece a nada que este perfil sepa hacer sonar (su margen, "
+            f"{con_coma(self.traductor.margen(clip).item())}, no llega a {con_coma(self.traductor.config.umbral)}): "
+            "sonará a lo que le quede más cerca.")
 
 # %% ../nbs/04_integracion.ipynb #int00012
 @patch

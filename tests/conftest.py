@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -23,6 +24,8 @@ if __name__ == '__main__':
     proc_nbs(n_workers=0)
 """
 
+# Lanzadas de fondo (`&`, cron), las pruebas heredan un Ctrl+C que no hace nada, y lo pasarían a lo que lanzan
+signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.disable()  # hasta que estén importadas las bibliotecas, como hace la orden: véase nbs/puertas/orden.ipynb
 
 

@@ -25,7 +25,7 @@ from test_navegador import ANCHOS, DESBORDE, SONIDOS, accesibilidad
 from img2audio.puertas.obrero import TallerLocal
 
 RAIZ = Path(__file__).resolve().parents[1]
-DIBUJO = RAIZ / 'img2audio' / 'dibujos' / 'fluent' / 'rooster' / 'gallina.png'
+DIBUJO = RAIZ / 'img2audio' / 'dibujos' / 'twemoji' / 'rooster' / 'gallo.png'
 PACIENCIA = 240_000  # milisegundos: en una máquina cargada, abrir JupyterLab e importar los modelos lleva su tiempo
 # Suelta en la zona de la imagen los archivos dados, como haría el ratón.
 SOLTAR = """([zona, archivos]) => {
@@ -185,7 +185,7 @@ def test_en_jupyterlab(navegador, lab):
         oir(pagina, 1)
         with pagina.expect_download() as bajada:
             pulsar(pagina, 'Descargar el WAV')
-        assert bajada.value.suggested_filename == 'img2audio-gallina-png-0.wav'
+        assert bajada.value.suggested_filename == 'img2audio-gallo-png-0.wav'
         assert Path(bajada.value.path()).read_bytes()[:4] == b'RIFF'
         with pagina.expect_download() as bajada:
             pulsar(pagina, 'Descargar la lámina')
@@ -291,7 +291,7 @@ def test_en_voila(navegador, app, tmp_path):
                 mas_mandos(pagina)
                 pagina.get_by_role('spinbutton', name='Semilla').fill(str(semilla))
             pulsar(pagina, 'Sonorizar')
-            pagina.get_by_role('heading', name=f'gallina.png, semilla {semilla}').wait_for()
+            pagina.get_by_role('heading', name=f'gallo.png, semilla {semilla}').wait_for()
             estado(pagina, 'Listo: 5,0 s.')
             oir(pagina, 1)
             if not semilla:

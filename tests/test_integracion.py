@@ -49,6 +49,21 @@ def tuberia():
     return cargar_tuberia()
 
 
+def test_dice_lo_que_ve(tuberia, monkeypatch):
+    "El nombre de lo que se ve, suene o no; sin nombres, el aviso da el margen, y no se inventa ninguno."
+    for emoji, nombre in {'🐓': 'gallo', '🔥': 'fuego', '🌊': 'ola de mar'}.items():
+        (dicho, coseno), *otros = tuberia.se_parece_a(emoji)
+        assert dicho == nombre and 1 > coseno > max(c for _, c in otros)
+    with recoger_avisos() as avisos:
+        tuberia.condicion_imagen('🎻')
+    assert len(avisos) == 1 and tuberia.se_parece_a('🎻', 1)[0][0] in str(avisos[0])
+    monkeypatch.setattr(tuberia, 'nombres', None)
+    assert tuberia.se_parece_a('🐓') == []
+    with recoger_avisos() as avisos:
+        tuberia.condicion_imagen('🎻')
+    assert 'su margen' in str(avisos[0])
+
+
 @pytest.fixture(scope='module')
 def dado():
     "Un sonido de partida."

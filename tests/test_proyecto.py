@@ -181,7 +181,7 @@ def test_tamano_de_los_ficheros():
     grandes = {
         f.relative_to(RAIZ).as_posix(): f'{f.stat().st_size / MIB:.1f} MiB'
         for f in ficheros()
-        if f.stat().st_size > 15 * MIB
+        if f.stat().st_size > 24 * MIB
     }
     assert not grandes
 

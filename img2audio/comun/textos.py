@@ -62,10 +62,12 @@ class TextoAjeno(UserWarning):
     "Un texto que no cabe entero, o que el perfil apenas sabe leer."
 
 # %% ../../nbs/comun/textos.ipynb #7e870006
-def _apenas_se_lee(texto: str, tokens: list[int]) -> bool:
-    "¿Se ha quedado en nada, o en menos de una letra por token? Así salen los alfabetos que un tokenizer no conoce."
-    propias = len(tokens) - 2  # sin los de principio y fin
-    return bool(texto) and (propias < 1 or sum(map(str.isalnum, texto)) < propias)
+def _apenas_se_lee(texto: str, tokens: list[int], no_sabe: int | None) -> bool:
+    """¿Se ha quedado en nada, en menos de una letra por token, o sobre todo en tokens de «no sé leerlo»? Así salen los
+    alfabetos que un tokenizer no conoce."""
+    propios = tokens[1:-1]  # sin los de principio y fin
+    sin_leer = propios.count(no_sabe)
+    return bool(texto) and (2*sin_leer >= len(propios) or sum(map(str.isalnum, texto)) < len(propios))
 
 def _avisar(textos: list[str], uno: str, varios: str) -> None:
     "Un solo aviso, aunque sean muchos."
@@ -84,7 +86,7 @@ def tokenizar(
     _avisar([t for t, f in zip(textos, todas, strict=True) if len(f) > MAX_TOKENS],
             "Un texto es demasiado largo y solo cuenta el principio; acórtelo",
             "{n} textos son demasiado largos y solo cuenta el principio; acórtelos")
-    _avisar([t for t, f in zip(textos, todas, strict=True) if _apenas_se_lee(t, f)],
+    _avisar([t for t, f in zip(textos, todas, strict=True) if _apenas_se_lee(t, f, tokenizer.unk_token_id)],
             "Este perfil apenas sabe leer un texto; escríbalo con palabras, en español o en inglés",
             "Este perfil apenas sabe leer {n} textos; escríbalos con palabras, en español o en inglés")
     return [f if len(f) <= MAX_TOKENS else f[:MAX_TOKENS - 1] + f[-1:] for f in todas]  # el último token es el de fin

@@ -9,6 +9,7 @@ __all__ = ['fila', 'fila_aciertos', 'fila_semillas', 'fila_acuerdo', 'fila_peor'
 # %% ../../nbs/taller/cifras.ipynb #f58c09d3
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Callable
 
 import numpy as np
@@ -157,7 +158,7 @@ def dibujar_cifras(
     "Las cifras con su ±, una por línea, y en rojo lo que se buscaba."
     import matplotlib.pyplot as plt
     if not filas: raise ErrorDeUso("No hay ninguna cifra que dibujar.")
-    ax, y = ax or plt.subplots(figsize=(9, .8 + .24*len(filas)), layout="constrained")[1], range(len(filas))
+    ax, y = ax or plt.subplots(figsize=(7, .8 + .34*len(filas)), layout="constrained")[1], range(len(filas))
     radios = [f["mas_menos"] for f in filas]
     radios = [r if r is not None and np.isfinite(r) else 0 for r in radios]
     ax.errorbar([f["valor"] for f in filas], y, xerr=radios, fmt="o", ms=4, capsize=2)
@@ -168,7 +169,7 @@ def dibujar_cifras(
     marcas = [m for m in (0, .25, .5, .75, 1, 2, 5, 10, 100) if m <= ax.get_xlim()[1]]
     ax.set_xticks(marcas, [con_coma(m, None) for m in marcas])
     ax.set(yticks=y, xlabel="cifra, en las unidades de su fila", title="Lo medido, con su ±; en rojo, lo buscado")
-    ax.set_yticklabels([f["que"] for f in filas])
+    ax.set_yticklabels([fill(f["que"], 44) for f in filas], fontsize=7)
     ax.invert_yaxis()
     ax.grid(axis="x", alpha=.3)
     return ax

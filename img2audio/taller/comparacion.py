@@ -41,6 +41,7 @@ from ..comun.imagenes import ImagenInvalida, abrir_imagen, cargar_dibujos, escen
 from ..comun.perfiles import Perfil
 from ..comun.sistema import ErrorDeUso, carpeta_datos
 from ..comun.sonidos import Sonido, reproductores
+from ..comun.textos import con_coma
 from ..comun.vectores import comprobar_vectores
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from .fotos import CIFAR_CONCEPTOS, cargar_cifar100, cargar_fotos
@@ -615,6 +616,7 @@ def oir_condiciones(
     azar = [torch.Generator().manual_seed(semilla) for _ in e]
     sonidos = tuberia(prompt_embeds=e, segundos=segundos, generator=azar, barra=dict(disable=True))
     if verdad is not None:
-        titulos = [f"{t}\n(coseno {c:.2f})" for t, c in zip(titulos, F.cosine_similarity(e, verdad), strict=True)]
+        cosenos = F.cosine_similarity(e, verdad).tolist()
+        titulos = [f"{t}\n(coseno {con_coma(c)})" for t, c in zip(titulos, cosenos, strict=True)]
     lado_a_lado(dict(zip(titulos, sonidos, strict=True)))
     return sonidos
