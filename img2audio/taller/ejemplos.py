@@ -198,10 +198,12 @@ def abrir_cifar(
 def dibujos_por_clase(
     particion: str = "train",
     otros: bool = False,       # los de otras cosas, por su nombre en inglés
+    sin: str = "",             # un estilo que se deja fuera
 ) -> dict:                     # clase -> [imágenes RGBA]
     "Los dibujos del paquete, abiertos."
     dibujos, columna = {}, "motivo" if otros else "clase"
     for d in cargar_dibujos(particion, otros):
+        if d["estilo"] == sin: continue
         dibujos.setdefault(d[columna], []).append(Image.open(d["archivo"]).convert("RGBA"))
     return dibujos
 

@@ -27,6 +27,7 @@ from transformers import CLIPImageProcessorPil
 from ..comun.clip_lite0 import CLIPLite0, CLIPLite0Config, Lite0
 from ..comun.imagenes import abrir_imagen, cargar_dibujos
 from ..comun.sistema import carpeta_datos, de_una_vez, descargar
+from .ejemplos import dibujos_por_clase
 from .entrenamiento import entrenar, guardar_modelo
 from .fotos import CIFAR_CONCEPTOS, cargar_cifar100, cargar_fotos
 from .lite0 import lite0_publica
@@ -208,16 +209,13 @@ def cuadros_de_los_datos(
     de_cifar: int = 16_000,
 ) -> Cuadros:
     "Con todo lo que hay para entrenarse, menos el estilo de examen y los emojis de los dibujos apartados."
-    emojis, dibujos, otros, fotos, apartados = {}, {}, {}, {}, emojis_de_examen(nombres)
+    emojis, fotos, apartados = {}, {}, emojis_de_examen(nombres)
     for estilo, archivos in pintar_emojis(pintados, list(nombres)).items():
         if estilo == DE_EXAMEN: continue
         for codigo, f in archivos.items():
             if codigo in apartados: continue
             emojis.setdefault(nombres[codigo]["en"][0], []).append(Image.open(f).convert("RGBA"))
-    for tabla, columna, otras in ((dibujos, "clase", False), (otros, "motivo", True)):
-        for f in cargar_dibujos("train", otras):
-            if f["estilo"] == DE_EXAMEN: continue
-            tabla.setdefault(f[columna], []).append(Image.open(f["archivo"]).convert("RGBA"))
+    dibujos, otros = (dibujos_por_clase(otros=x, sin=DE_EXAMEN) for x in (False, True))
     for f in cargar_fotos("train"): fotos.setdefault(f["clase"], []).append(abrir_imagen(f["archivo"]))
     cifar = cargar_cifar100("train").shuffle(seed=0).select(range(de_cifar))
     return Cuadros(emojis, dibujos, otros, fotos, [(c["label"], c["image"].convert("RGB")) for c in cifar])
@@ -428,7 +426,7 @@ def entrenar_clip(
     carpeta, emojis = Path(carpeta), emojis or nombres_emoji()
     enseña, (lite0, *ultima) = modelo_maestro or maestro(), publicada or lite0_publica()
     cuadros = cuadros or cuadros_de_los_datos(carpeta/"emojis", emojis)
-    clases = clases or nombres_imagenet()
+    clases = [c.replace("_", " ") for c in clases or nombres_imagenet()]
     cosas = sorted({*cuadros.otros, *(e for e, _ in cuadros.cifar), *clases})
     inglesas, parejas = frases_para_leer(emojis, [c.replace("_", " ") for c in cosas], semilla, audiocaps)
     vectores = dict(zip(inglesas, vectores_maestro(inglesas, *enseña), strict=True))
@@ -440,13 +438,13 @@ def entrenar_clip(
     repaso = Lecturas(inglesas, parejas, pesos=(2, 5, 3))  # los nombres, que son con lo que se mira
     alumno = entrenar_alumno(carpeta/"repaso", alumno, tokenizer, repaso, vectores, round(.6*pasos), n, 5e-4, semilla)
     vistas, que, fotos = muestras(cuadros, lite0, cuantas, semilla)
-    frases = sorted({f for fs in que for f in sum(fs, [])} | {c.replace("_", " ") for c in clases})
+    frases = sorted({f for fs in que for f in sum(fs, [])} | set(clases))
     nombres = Nombres(frases, torch.stack([vectores[f] for f in frases]))
-    imagenet = torch.stack([vectores[c.replace("_", " ")] for c in clases])
+    imagenet = torch.stack([vectores[c] for c in clases])
     alta = entrenar_mirada(carpeta, lite0, ultima, vistas, que, fotos, nombres, imagenet, pasos, n, semilla=semilla)
     español = {en: es for es, en in parejas}
     leidos = [vectores_alumno(alumno, tokenizer, fs) for fs in (frases, [español.get(f, f) for f in frases])]
-    de_clases = vectores_alumno(alumno, tokenizer, [c.replace("_", " ") for c in clases])
+    de_clases = vectores_alumno(alumno, tokenizer, clases)
     afinar_proyeccion(carpeta/"proyeccion", alta.eval(), lite0, ultima, vistas, que, fotos, nombres, leidos, de_clases,
                       pasos=round(.9*pasos))
     guardar_modelo(juntar(lite0, alta.eval(), alumno.eval()), destino, carpeta, tokenizer, procesador_clip())
