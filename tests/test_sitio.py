@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -50,11 +52,33 @@ OPCIONES = {
     'website.twitter-card': 'title description image image-alt image-width image-height card-style creator site',
 }
 TEMAS = 'cosmo darkly'.split()  # de Bootswatch, que vienen con Quarto
+# De cada celda de las tablas: lo que dice, en cuántos renglones y píxeles, y si su tabla se sale de la página
+CELDAS = """() => [...document.querySelectorAll('main :is(td, tbody th)')].map(e => {
+  const trozo = document.createRange(), tabla = e.closest('table').getBoundingClientRect();
+  trozo.selectNodeContents(e);
+  const alto = parseFloat(getComputedStyle(e).fontSize);
+  const lineas = new Set([...trozo.getClientRects()].map(r => Math.round(r.bottom/alto)));
+  return {texto: e.innerText.trim(), lineas: lineas.size, ancho: e.clientWidth, fuera: tabla.right > innerWidth + 1};
+})"""
+
+# De cada tabla: si se desplaza en su caja, y si se llega a ella con el teclado
+CAJAS = "[...document.querySelectorAll('table')].map(t => [t.scrollWidth > t.clientWidth, t.tabIndex])"
 
 
 def celdas(cuaderno: Path) -> list[dict]:
     "Las de un cuaderno, con su texto entero en `texto`."
     return [{**c, 'texto': ''.join(c['source'])} for c in json.loads(cuaderno.read_text(encoding='utf-8'))['cells']]
+
+
+def salidas() -> list[tuple[str, dict]]:
+    "De cada salida guardada que no es solo texto escrito: su cuaderno y su celda, y sus datos por tipo."
+    return [
+        (f'{f.stem} {c["id"]}', o['data'])
+        for f in CUADERNOS
+        for c in celdas(f)
+        for o in c.get('outputs', [])
+        if 'data' in o
+    ]
 
 
 def directivas(texto: str) -> set[str]:
@@ -219,6 +243,12 @@ def test_texto_alternativo(cuaderno):
     assert faltan == [], 'ponga «#| fig-alt: "lo que se ve"» en esas celdas'
 
 
+def test_salidas_para_leer():
+    "Ni una `Series` con su `dtype`, que no es una tabla, ni un texto cortado con puntos suspensivos dentro de una."
+    assert [de for de, d in salidas() if 'text/html' not in d and 'dtype:' in ''.join(d.get('text/plain', ''))] == []
+    assert [de for de, d in salidas() if re.search(r'\.{3}</t[dh]>', ''.join(d.get('text/html', '')))] == []
+
+
 @pytest.mark.parametrize('cuaderno', CUADERNOS, ids=lambda f: f.stem)
 def test_enlaces_relativos(cuaderno):
     enlaces = [
@@ -324,6 +354,94 @@ def test_filtro_de_las_tablas():
     assert '<summary>12 parámetros</summary>' in html and html.count('<tr') == 13
 
 
+@contextmanager
+def en_pagina(navegador, carpeta: Path, cuerpo: str, ancho: int):
+    "Una página abierta con ese cuerpo, nuestros estilos y nuestro guion; no debe moverse a los lados."
+    from paginas import CASCARA
+
+    for n in ('styles.css', 'logo.svg'):
+        shutil.copy(NBS / n, carpeta / n)
+    marco = dict(titulo='Tablas', descripcion='', barra='', raiz='', fondo='#000', tinta='#fff', logo='logo')
+    marco['accesible'] = (NBS / 'accesible.html').read_text(encoding='utf-8')
+    (carpeta / 'pagina.html').write_text(CASCARA.format(cuerpo=cuerpo, **marco), encoding='utf-8')
+    pagina = navegador.new_page(viewport={'width': ancho, 'height': 900})
+    pagina.goto((carpeta / 'pagina.html').as_uri())
+    assert pagina.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
+    yield pagina
+    pagina.close()
+
+
+@pytest.mark.parametrize('ancho', [390, 1280])
+def test_tabla_ancha(navegador, tmp_path, ancho):
+    "Las cifras, con coma y sin partir; el texto largo, en pocos renglones; y lo que no cabe, se desplaza en su caja."
+    nota = 'una nota que explica despacio, y con bastantes palabras, de dónde sale la cifra que tiene a su lado ' * 2
+    cifras = ['0.84 ± 0.02', '-0.5', '1.5e-07', '(128, 128)', '0.1.1', '605 MB', 'AudioLDMPipeline'] * 2
+    fila = '<tr><th>0</th>' + ''.join(f'<td>{c}</td>' for c in [*cifras, nota]) + '</tr>'
+    clave = '<td><a href="#"><code>CodificadorCLAPLaion</code></a></td>'
+    llana = f'{clave}<td>0.5</td>{f"<td>{nota}</td>" * 3}'
+    llana = f'<table><thead><tr>{"<th>qué es</th>" * 5}</tr></thead><tbody><tr>{llana}</tr></tbody></table>'
+    cabeza = '<thead><tr>' + '<th>una</th>' * (len(cifras) + 2) + '</tr></thead>'
+    pandas = f'<div class="cell-output"><table class="dataframe">{cabeza}<tbody>{fila}</tbody></table></div>'
+    with en_pagina(navegador, tmp_path, pandas + llana, ancho) as pagina:
+        vistas, cajas = pagina.evaluate(CELDAS), pagina.evaluate(CAJAS)
+    assert not any(c['fuera'] for c in vistas)
+    assert cajas == [[True, 0]] * 2  # se desplazan, y también con el teclado
+    dichas = ['0,84\u00a0±\u00a00,02', '-0,5', '1,5e-07', '(128, 128)', '0.1.1', '605 MB', 'AudioLDMPipeline'] * 2
+    assert [c['texto'] for c in vistas][1:15] == dichas
+    assert [c['texto'] for c in vistas][16:18] == ['CodificadorCLAPLaion', '0.5']  # lo que no es de pandas, como está
+    assert {c['lineas'] for c in vistas if c['texto'] != nota.strip()} == {1}
+    assert [c['lineas'] <= 9 for c in vistas if c['texto'] == nota.strip()] == [True] * 4
+
+
+@pytest.mark.parametrize('ancho, columnas', [(390, 1), (1280, 3)])
+def test_rejilla_de_reproductores(navegador, tmp_path, monkeypatch, ancho, columnas):
+    "Los pone en rejilla quien los escribe, sin ayuda de los estilos: en JupyterLab y en Colab se ven igual."
+    from img2audio.comun.sonidos import Sonido, reproductores
+
+    vistos = []
+    monkeypatch.setattr('IPython.display.display', vistos.append)
+    reproductores([Sonido(np.full(800, 0.1, np.float32))] * 4, ['uno', 'dos', 'tres', 'un título largo, de dos líneas'])
+    with en_pagina(navegador, tmp_path, vistos[0].data, ancho) as pagina:
+        lados = pagina.evaluate("[...document.querySelectorAll('figure')].map(f => f.getBoundingClientRect().left)")
+    assert len(lados) == 4 and len(set(lados)) == columnas
+
+
+@pytest.mark.skipif(not shutil.which('pandoc'), reason='falta pandoc')
+@pytest.mark.parametrize('ancho', [390, 1280])
+def test_captura_de_la_aplicacion(navegador, tmp_path, ancho):
+    "En la portada y en su página, al tocarla se abre entera; y en un teléfono se desplaza en su caja."
+    from paginas import pandoc
+
+    for cuaderno in (NBS / 'index.ipynb', NBS / 'puertas' / 'aplicacion.ipynb'):
+        (texto,) = (c['texto'] for c in celdas(cuaderno) if 'aplicacion.png)' in c['texto'])
+        (md,) = re.findall(r'^\[!\[.+\]\(.*\)\]\(.*\)$', texto, re.M)
+        (tmp_path / 'puertas').mkdir(exist_ok=True)
+        for destino in ('aplicacion.png', 'puertas/aplicacion.png'):
+            shutil.copy(NBS / 'puertas' / 'aplicacion.png', tmp_path / destino)
+        cuerpo = pandoc(md, NBS / configuracion()['filters'][0])
+        with en_pagina(navegador, tmp_path, cuerpo, ancho) as pagina:
+            ancha = pagina.evaluate("document.querySelector('main img').classList.contains('ancha')")
+            caja = pagina.evaluate("(p => p.scrollWidth > p.clientWidth)(document.querySelector('main p'))")
+            pagina.locator('main img').click()
+            pagina.wait_for_url('**/aplicacion.png')
+        assert ancha == caja == (ancho == 390)
+
+
+@pytest.mark.parametrize('ancho', [390, 1280])
+def test_tablas_de_los_cuadernos(navegador, tmp_path, ancho):
+    "Las de todos los cuadernos: ninguna se sale de la página, ni deja una cifra partida o un texto en un hilo."
+    htmls = [''.join(d['text/html']) for _, d in salidas() if '<table' in ''.join(d.get('text/html', ''))]
+    tablas = [BeautifulSoup(h, 'html.parser').table for h in htmls]
+    cuerpo = ''.join(f'<div class="cell-output">{t}</div>' for t in tablas if not t.audio)
+    with en_pagina(navegador, tmp_path, cuerpo, ancho) as pagina:
+        vistas = pagina.evaluate(CELDAS)
+    assert len(vistas) > 1000 and not any(c['fuera'] for c in vistas)
+    cifra = re.compile(r'[-−]?[\d.,]+(e[-+]?\d+)?(\s±\s[\d.,]+)?')
+    assert [c['texto'] for c in vistas if cifra.fullmatch(c['texto']) and c['lineas'] > 1] == []
+    assert [c['texto'] for c in vistas if re.fullmatch(r'-?\d+\.\d+', c['texto'])] == []
+    assert [c['texto'] for c in vistas if c['lineas'] > 7 and c['ancho'] < 200] == []
+
+
 def test_404():
     _, cabecera, texto = (NBS / '404.qmd').read_text(encoding='utf-8').split('---\n', 2)
     cabecera = yaml.safe_load(cabecera)
@@ -374,7 +492,6 @@ def test_figuras_ligeras():
     "Una figura se guarda con pocos colores y se sigue viendo lo mismo; una transparente, tal cual."
     import io
 
-    import numpy as np
     from PIL import Image
 
     sys.path.insert(0, str(RAIZ / 'herramientas'))

@@ -337,8 +337,10 @@ def reproductores(
     sonidos: list[Sonido],
     titulos: list[str],
 ) -> None:
-    "Una fila de reproductores, cada uno con su título."
+    "Una rejilla de reproductores, cada uno con su título: tantas columnas como quepan."
     from IPython.display import HTML, display
     fichas = [f"<figure style='margin:0'><figcaption>{t}</figcaption>{s._repr_html_()}</figure>"
               for s, t in zip(sonidos, titulos, strict=True)]
-    display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:.6em'>{''.join(fichas)}</div>"))
+    columnas = "repeat(auto-fill,minmax(min(14rem,100%),1fr))"
+    rejilla = f"display:grid;grid-template-columns:{columnas};gap:.5rem 1rem;align-items:end"
+    display(HTML(f"<div style='{rejilla}'>{''.join(fichas)}</div>"))
