@@ -278,16 +278,17 @@ def muestras(
     return torch.cat(vistas)[:n], que[:n], torch.tensor(fotos[:n])
 
 def perdida_mirada(
-    alta: TorreAlta,
-    x: torch.Tensor,              # de `muestras`, un lote
+    e: torch.Tensor,              # de unas imágenes, `(n, 384)`, de norma 1
+    escala: torch.Tensor,         # logaritmo de la inversa de la temperatura
     blancos: torch.Tensor,        # `(n, nombres)`
-    nombres: torch.Tensor,        # del maestro, `(nombres, 384)`
+    nombres: torch.Tensor,        # del maestro, o como los lee el alumno, `(nombres, 384)`
     imagenet: torch.Tensor,       # los de las mil clases, `(1000, 384)`
     sabia: torch.Tensor | None = None,    # lo que decía la red publicada de las fotografías, `(fotos, 1000)`
     cuales: torch.Tensor | None = None,   # qué imágenes del lote lo son, `(n,)` bool
+    peso: float = .25,                    # de no olvidar
 ) -> dict:                        # `total` y sus tres sumandos
     "Acertar el nombre, apuntar a él, y no olvidar."
-    e, s = alta(x, .15), alta.escala.exp().clamp(max=70)
+    s = escala.exp().clamp(max=70)
     reparto, apunta = F.log_softmax(s*e @ nombres.T, 1), F.normalize(blancos @ nombres, dim=1)
     partes = dict(
         nombre=F.kl_div(reparto, blancos, reduction="batchmean"),
@@ -295,7 +296,7 @@ def perdida_mirada(
         memoria=e.new_zeros(()))
     if cuales is not None and cuales.any():
         dice = F.log_softmax(s*e[cuales] @ imagenet.T, 1)
-        partes["memoria"] = .25*F.kl_div(dice, F.softmax(sabia, 1), reduction="batchmean")
+        partes["memoria"] = peso*F.kl_div(dice, F.softmax(sabia, 1), reduction="batchmean")
     return dict(total=sum(partes.values())) | {k: v.detach() for k, v in partes.items()}
 
 # %% ../../nbs/taller/mirada.ipynb #2012af2c
@@ -331,7 +332,7 @@ def entrenar_mirada(
         reales, sabia = fotos[ix], None
         if reales.any():
             with torch.no_grad(): sabia = F.linear(publicada.resumen(x[reales]), *ultima)
-        return perdida_mirada(alta, x, blancos, nombres.vectores, imagenet, sabia, reales)
+        return perdida_mirada(alta(x, .15), alta.escala, blancos, nombres.vectores, imagenet, sabia, reales)
     return entrenar(carpeta, dict(alta=alta), dict(alta=perdida), pasos, lr, semilla, ema=.998, cada=min(200, pasos))
 
 # %% ../../nbs/taller/mirada.ipynb #12bc296b
@@ -367,14 +368,8 @@ def afinar_proyeccion(
     def perdida(paso):
         ix, suyos = torch.randint(len(ve), (n,)), leidos[torch.randint(len(leidos), ())]
         blancos, reales = torch.stack([nombres.blanco(que[i]) for i in ix]), fotos[ix]
-        e, s = F.normalize(red.proyeccion(F.dropout(ve[ix], .1)), dim=1), red.escala.exp().clamp(max=70)
-        apunta = F.normalize(blancos @ suyos, dim=1)
-        dice, decian = F.log_softmax(s*e[reales] @ imagenet.T, 1), F.softmax(decia[ix][reales], 1)
-        partes = dict(
-            nombre=F.kl_div(F.log_softmax(s*e @ suyos.T, 1), blancos, reduction="batchmean"),
-            direccion=.5*(1 - (e*apunta).sum(1).mean()),
-            memoria=.3*F.kl_div(dice, decian, reduction="batchmean") if reales.any() else e.new_zeros(()))
-        return dict(total=sum(partes.values())) | {k: v.detach() for k, v in partes.items()}
+        e = F.normalize(red.proyeccion(F.dropout(ve[ix], .1)), dim=1)
+        return perdida_mirada(e, red.escala, blancos, suyos, imagenet, decia[ix][reales], reales, .3)
     mejor = entrenar(carpeta, dict(red=red), dict(red=perdida), pasos, lr, semilla, ema=.99, cada=min(150, pasos))
     alta.proyeccion.load_state_dict(mejor.proyeccion.state_dict())
     alta.escala.data.copy_(mejor.escala)
