@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FRECUENCIA', 'MAX_BYTES_SONIDO', 'MAX_MINUTOS', 'MAX_FRECUENCIA', 'VENTANA', 'SALTO', 'BANDAS', 'SUELO', 'MARCAS',
-           'FORMATOS', 'FRECUENCIAS_MP3', 'NIVEL', 'FUNDIDO', 'COLUMNAS', 'SonidoInvalido', 'leer_audio', 'onda_valida',
+           'FORMATOS', 'FRECUENCIAS_MP3', 'NIVEL', 'FUNDIDO', 'REJILLA', 'SonidoInvalido', 'leer_audio', 'onda_valida',
            'ondas_validas', 'esquinas_mel', 'espectro', 'mel_de_espectro', 'log_mel', 'dibujar_mel', 'dibujar_onda',
            'con_su_nombre', 'Sonido', 'nivel_db', 'nivelar', 'reproductores']
 
@@ -333,7 +333,8 @@ def nivelar(
     return replace(sonido, muestras=x*rampa*np.float32(ganancia))
 
 # %% ../../nbs/comun/sonidos.ipynb #var00012
-COLUMNAS = "repeat(auto-fill,minmax(min(100%,14rem),1fr))"  # de una rejilla: tres, donde caben
+# el estilo de una rejilla: tres columnas, donde caben
+REJILLA = "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,14rem),1fr))"
 
 def reproductores(
     sonidos: list[Sonido],
@@ -343,5 +344,4 @@ def reproductores(
     from IPython.display import HTML, display
     fichas = [f"<figure style='margin:0'><figcaption>{t}</figcaption>{s._repr_html_()}</figure>"
               for s, t in zip(sonidos, titulos, strict=True)]
-    rejilla = f"display:grid;grid-template-columns:{COLUMNAS};gap:.5rem 1rem;align-items:end"
-    display(HTML(f"<div style='{rejilla}'>{''.join(fichas)}</div>"))
+    display(HTML(f"<div style='{REJILLA};gap:.5rem 1rem;align-items:end'>{''.join(fichas)}</div>"))

@@ -360,7 +360,7 @@ def perdida_juntos(
     def perdida(paso):
         partes = del_vocoder(paso)
         total = partes["total"] + peso_mel*del_vae["mel"] + peso_latente*del_vae["latente"]
-        return partes | dict(total=total) | {k: v.detach() for k, v in del_vae.items()}
+        return partes | dict(total=total) | del_vae
     return perdida
 
 # %% ../../nbs/taller/audioldm.ipynb #e5c50013

@@ -235,7 +235,7 @@ def perdida_alumno(
         direccion=1 - (x*y).sum(1).mean(),
         parecidos=5*(parecido - entre_si).square().mean(),
         contraste=.05*F.cross_entropy(20*parecido, torch.softmax(60*entre_si, 1)))
-    return dict(total=sum(partes.values())) | {k: v.detach() for k, v in partes.items()}
+    return dict(total=sum(partes.values())) | partes
 
 CORTA = 45  # letras: hasta ahí, un nombre; desde ahí, una descripción
 
