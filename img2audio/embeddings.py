@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .comun.clap_lite0 import clases_clap
 from .comun.clip_lite0 import clases_clip
 from .comun.imagenes import abrir_imagen
 from .comun.perfiles import Perfil, carga_en_claro, cargar_perfil
@@ -101,10 +102,12 @@ class CodificadorCLAP(Codificador):
         perfil: str | Perfil = "mini",
         dispositivo: str = "cpu",
     ):
-        from transformers import ClapFeatureExtractor, ClapModel
+        from transformers import ClapFeatureExtractor
         p = cargar_perfil(perfil)
-        self._cargar(p, p.clap, ClapModel, dispositivo)
-        with carga_en_claro(p): self.extractor = ClapFeatureExtractor.from_pretrained(p.clap)
+        with carga_en_claro(p):
+            self.extractor = ClapFeatureExtractor.from_pretrained(p.clap)
+            clase, _ = clases_clap(p.clap)
+        self._cargar(p, p.clap, clase, dispositivo)
 
     def _recortar(self, onda: np.ndarray, frecuencia: int) -> np.ndarray:
         "La onda a la frecuencia de CLAP, y no más larga de lo que oye."

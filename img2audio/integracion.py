@@ -27,6 +27,7 @@ from transformers import (
     SpeechT5HifiGan,
 )
 
+from .comun.clap_lite0 import LectorLite0, clases_clap
 from .comun.clip_lite0 import VisionLite0, clases_clip
 from img2audio.comun.difusion import (
     SOLAPE,
@@ -51,7 +52,7 @@ from .comun.indice import ARCHIVO_NOMBRES, leer_indice
 from .comun.perfiles import OYE_OTRO, Perfil, carga_en_claro, cargar_perfil, que_perfil
 from .comun.sistema import ErrorDeUso, avisar, corto_de, recoger_avisos, sin_avisos
 from .comun.sonidos import Sonido, log_mel, nivelar
-from .comun.textos import TextoAjeno, cargar_tokenizer, con_coma, tokenizar
+from .comun.textos import TextoAjeno, cargar_tokenizer, tokenizar
 from .comun.vectores import comprobar_vectores
 from .comun.vocoder import VocoderRuido
 from .embeddings import CodificadorCLAP
@@ -66,7 +67,7 @@ class TuberiaImg2Audio(DiffusionPipeline):
         codificador_imagen: CLIPVisionModelWithProjection | VisionLite0,
         procesador: CLIPImageProcessorPil,
         traductor: Traductor,
-        codificador_texto: ClapTextModelWithProjection,
+        codificador_texto: ClapTextModelWithProjection | LectorLite0,
         tokenizer: AutoTokenizer,
         unet: UNet2DConditionModel,
         vae: AutoencoderKL,
@@ -85,14 +86,14 @@ def _piezas(p: Perfil, dtype: torch.dtype) -> dict:
     "Las piezas de la tubería de un perfil, por su nombre."
     suyo = dict(dtype=dtype)                                  # las de transformers
     otro = dict(torch_dtype=dtype, low_cpu_mem_usage=False)   # las de diffusers
-    _, torre_de_imagen = clases_clip(p.clip)
+    (_, mira), (_, lee) = clases_clip(p.clip), clases_clap(p.clap)
     betas = DDIMScheduler.load_config(p.audioldm, subfolder="scheduler")
     dpm = dict(algorithm_type="dpmsolver++", use_karras_sigmas=False)
     return dict(
-        codificador_imagen=torre_de_imagen.from_pretrained(p.clip, use_safetensors=True, **suyo),
+        codificador_imagen=mira.from_pretrained(p.clip, use_safetensors=True, **suyo),
         procesador=CLIPImageProcessorPil.from_pretrained(p.clip),
         traductor=Traductor.from_pretrained(p.traductor, use_safetensors=True, **otro),
-        codificador_texto=ClapTextModelWithProjection.from_pretrained(p.clap, use_safetensors=True, **suyo),
+        codificador_texto=lee.from_pretrained(p.clap, use_safetensors=True, **suyo),
         tokenizer=cargar_tokenizer(p.clap),
         unet=UNet2DConditionModel.from_pretrained(p.audioldm, subfolder="unet", use_safetensors=True, **otro),
         vae=AutoencoderKL.from_pretrained(p.audioldm, subfolder="vae", use_safetensors=True, **otro),
@@ -154,18 +155,11 @@ def condicion_imagen(self: TuberiaImg2Audio,
 ) -> torch.Tensor:       # `(1, 512)`, norma 1
     "El embedding de CLIP de la imagen, traducido a CLAP. Avisa (`ImagenAjena`) si no se parece a nada conocido."
     clip = self.ver(imagen)
-    if self.traductor.ajenas(clip).item(): avisar(self._ve_otra_cosa(clip), ImagenAjena)
-    return self.traductor(self.traductor.recordar(clip))
-
-@patch
-def _ve_otra_cosa(self: TuberiaImg2Audio, clip: torch.Tensor) -> str:
-    "El aviso de una imagen de otra cosa: qué se ve, si el perfil sabe decirlo."
-    if self.nombres:
+    if self.nombres and self.nombres.ajenos(clip).item():
         (nombre, _), = self.nombres.cercanas(clip[0], 1)
-        return f"Este perfil ve algo como «{nombre}», y no sabe a qué suena: sonará a lo que le quede más cerca."
-    return ("La imagen no se parece a nada que este perfil sepa hacer sonar (su margen, "
-            f"{con_coma(self.traductor.margen(clip).item())}, no llega a {con_coma(self.traductor.config.umbral)}): "
-            "sonará a lo que le quede más cerca.")
+        avisar(f"Este perfil ve algo como «{nombre}», y no sabe a qué suena: sonará a lo que le quede más cerca.",
+               ImagenAjena)
+    return self.traductor(self.traductor.recordar(clip))
 
 # %% ../nbs/04_integracion.ipynb #int00012
 @patch

@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from .comun.indice import parecido_suave, racimos
+from .comun.indice import racimos
 from .comun.sistema import ErrorDeUso
 from .comun.vectores import comprobar_vectores
 
@@ -37,8 +37,6 @@ class Traductor(ModelMixin, ConfigMixin):
         normalizar: bool = True,    # normalizar la entrada
         memoria: int = 0,           # cuántos embeddings de textos recuerda; véase `recordar`
         temperatura: float = .03,   # con qué soltura se reparte el parecido entre ellos
-        umbral: float = -1.,        # `margen` por debajo del cual una imagen es ajena a todo lo que recuerda
-        otros: int = 0,             # cuántos embeddings de textos de otras cosas recuerda, para reconocerlas
     ):
         super().__init__()
         self.entra = nn.Linear(dimension, oculta)
@@ -46,7 +44,6 @@ class Traductor(ModelMixin, ConfigMixin):
         self.sale = nn.Linear(oculta, dimension)
         self.register_buffer("centro", torch.zeros(dimension))  # media de las entradas de entrenamiento, normalizadas
         self.register_buffer("recuerdos", torch.zeros(memoria, dimension))
-        self.register_buffer("de_otros", torch.zeros(otros, dimension))
 
     def forward(self,
         clip: torch.Tensor,   # `(n, 512)`
@@ -181,42 +178,17 @@ def recordar(self: Traductor,
     if not len(self.recuerdos): return clip
     return torch.softmax(_direccion(clip) @ self.recuerdos.T/self.config.temperatura, dim=1) @ self.recuerdos
 
-# %% ../nbs/03_traductor.ipynb #e40b7c95
-@patch
-def margen(self: Traductor,
-    clip: torch.Tensor,   # de imágenes, `(n, 512)`
-) -> torch.Tensor:        # `(n,)`; sin memoria, 0
-    "Cuánto más se parece cada imagen a lo recordado que a otras cosas: de cada lado, el coseno más alto, suavizado."
-    comprobar_vectores(clip, d=self.config.dimension)
-    if not len(self.recuerdos): return clip.new_zeros(len(clip))
-    τ, x = self.config.temperatura, _direccion(clip)
-    propio, ajeno = (parecido_suave(x, r, τ) if len(r) else 0. for r in (self.recuerdos, self.de_otros))
-    return propio - ajeno
-
-@patch
-def ajenas(self: Traductor,
-    clip: torch.Tensor,   # de imágenes, `(n, 512)`
-) -> torch.Tensor:        # `(n,)` bool
-    "¿Qué imágenes no se parecen lo bastante a lo que se recuerda?"
-    return self.margen(clip) < self.config.umbral
-
 # %% ../nbs/03_traductor.ipynb #e40b7c98
 def con_memoria(
     red: Traductor,
-    clip: torch.Tensor,                    # de textos, `(n, 512)`
-    k: int = 96,                           # racimos
+    clip: torch.Tensor,         # de textos, `(n, 512)`
+    k: int = 96,                # racimos
     temperatura: float = .03,
-    imagenes: torch.Tensor | None = None,  # de los conceptos, `(m, 512)`: el umbral deja fuera a una de cada diez
-    otros: torch.Tensor | None = None,     # de textos de otras cosas, `(n, 512)`
     semilla: int = 0,
-) -> Traductor:                            # una copia
+) -> Traductor:                 # una copia
     "El Traductor, con los centros de `k` racimos de esos textos como memoria. Lanza lo que `racimos`."
-    d = red.config.dimension
-    comprobar_vectores(clip, *[x for x in (imagenes, otros) if x is not None], d=d)
-    recuerdos = racimos(clip, k, semilla)
-    de_otros = torch.zeros(0, d) if otros is None else racimos(otros, k, semilla)
+    comprobar_vectores(clip, d=red.config.dimension)
     copiado = {p: red.config[p] for p in ("oculta", "dimension", "normalizar")}
-    otra = Traductor(**copiado, memoria=k, temperatura=temperatura, otros=len(de_otros))
-    otra.load_state_dict(red.state_dict() | dict(recuerdos=recuerdos, de_otros=de_otros))
-    if imagenes is not None: otra.register_to_config(umbral=round(otra.margen(imagenes).quantile(.1).item(), 4))
+    otra = Traductor(**copiado, memoria=k, temperatura=temperatura)
+    otra.load_state_dict(red.state_dict() | dict(recuerdos=racimos(clip, k, semilla)))
     return otra.eval()

@@ -206,16 +206,24 @@ def test_en_jupyterlab(navegador, lab):
         assert pagina.get_by_role('button', name='Sonorizar', exact=True).is_enabled()
 
 
+def orden_de(proceso: psutil.Process) -> list[str]:
+    "La orden con que se lanzó; de uno que ya ha muerto, ninguna."
+    try:
+        return proceso.cmdline()
+    except psutil.NoSuchProcess:  # o un zombi, que es uno de esos
+        return []
+
+
+def servidor_de(app: str) -> psutil.Process:
+    "El proceso que sirve en esa dirección, de los que ha lanzado este."
+    puerto = app.rsplit(':', 1)[1].strip('/')
+    (servidor,) = (h for h in psutil.Process().children() if puerto in orden_de(h))
+    return servidor
+
+
 def procesos(app: str, orden: str) -> list[psutil.Process]:
     "Los procesos que cuelgan de `img2audio_app` y llevan eso en su orden."
-    puerto = app.rsplit(':', 1)[1].strip('/')
-    (servidor,) = (h for h in psutil.Process().children() if puerto in h.cmdline())
-    vivos = []
-    for h in servidor.children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if orden in ' '.join(h.cmdline()) and h.status() != psutil.STATUS_ZOMBIE:
-                vivos.append(h)
-    return vivos
+    return [h for h in servidor_de(app).children(recursive=True) if orden in ' '.join(orden_de(h))]
 
 
 def hasta_que(condicion, segundos: float = 120) -> None:
@@ -316,7 +324,7 @@ def test_en_voila(navegador, app, tmp_path):
 )
 def test_ocho_en_voila(navegador, app):
     "Ocho visitas a la vez durante cinco minutos: ningún error, cada una oye siempre lo suyo, y la memoria no crece."
-    (servidor,) = (h for h in psutil.Process().children() if app.rsplit(':', 1)[1].strip('/') in h.cmdline())
+    servidor = servidor_de(app)
     emojis = '🐶🐓🌧🌊👶⏰🤧🚁'
 
     def ocupa():

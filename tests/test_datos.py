@@ -247,8 +247,8 @@ def test_partir_nombre():
 def test_la_gramatica_viaja_con_el_paquete():
     "Sus frases son las de siempre: los pesos de `mini` aprendieron con ellas."
     base = bd.base_mini(400)["caption"]
-    assert base[0] == "una imagen de: alguien estornuda sin descanso bajo el cielo"
-    suma = "fef785b490c5704e28634a6a3ee4c05535936494d66065cc4d16d65fd3f91a54"
+    assert base[0] == 'fireworks explode very close'
+    suma = "99927506ba0e79a8281ff8b3b7af3d624921926dae87e4fe5dd6763c100abbbe"
     assert hashlib.sha256("\n".join(base).encode()).hexdigest() == suma
 
 

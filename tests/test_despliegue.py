@@ -17,7 +17,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from test_aplicacion import PACIENCIA, hasta_que, procesos, puerto_libre
+from test_aplicacion import PACIENCIA, hasta_que, orden_de, procesos, puerto_libre
 
 RAIZ = Path(__file__).resolve().parents[1]
 NBS = RAIZ / 'nbs'
@@ -226,9 +226,9 @@ def test_dentro_de_un_marco_de_otro_sitio(tmp_path, navegador):
                 if not quedan:
                     raise
         suyo = re.search(r'/api/kernels/([0-9a-f-]+)/channels', canales[0])[1]
-        assert any(suyo in ' '.join(h.cmdline()) for h in nucleos(puerto))
+        assert any(suyo in ' '.join(orden_de(h)) for h in nucleos(puerto))
         pagina.goto('about:blank')
-        hasta_que(lambda: not [h for h in nucleos(puerto) if suyo in ' '.join(h.cmdline())], 30)
+        hasta_que(lambda: not [h for h in nucleos(puerto) if suyo in ' '.join(orden_de(h))], 30)
         contexto.close()
 
 

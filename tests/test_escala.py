@@ -236,7 +236,7 @@ def test_otro_clap_no_es_lo_mismo(tmp_path):
 
     shutil.copytree(MINI / 'clap', tmp_path / 'clap')
     pesos = load_file(tmp_path / 'clap' / 'model.safetensors')
-    pesos['text_projection.linear2.weight'] = pesos['text_projection.linear2.weight'].flip(0)
+    pesos['text_projection.weight'] = pesos['text_projection.weight'].flip(0)
     save_file(pesos, tmp_path / 'clap' / 'model.safetensors', metadata=dict(format='pt'))
     mini, tabla = cargar_perfil('mini'), base_mini(12)
     otro = Perfil('otro', mini.clip, str(tmp_path / 'clap'), mini.audioldm, mini.traductor)

@@ -104,7 +104,7 @@ def test_se_guarda_y_se_carga(tmp_path):
 def test_el_que_viaja_con_mini():
     red = Traductor.from_pretrained(MINI / 'traductor', low_cpu_mem_usage=False)
     capas = {f'{c}.{p}' for c in ('entra', 'media', 'sale') for p in ('weight', 'bias')}
-    assert set(red.state_dict()) == capas | {'centro', 'recuerdos', 'de_otros'}
+    assert set(red.state_dict()) == capas | {'centro', 'recuerdos'}
 
 
 def test_recordar():
@@ -118,19 +118,6 @@ def test_recordar():
     assert red.recordar(DUDOSA)[0, 0] < 0.3  # con τ grande, un poco de todos
     with pytest.raises(ValueError, match='8 racimos con 5 textos'):
         con_memoria(Traductor(8, 8), EJES[:5], k=8)
-
-
-def test_lo_ajeno():
-    red = con_memoria(Traductor(8, 8), EJES, k=8, imagenes=EJES)
-    assert red.margen(EJES).min() > 0.9 > red.margen(-EJES).max()
-    assert red.ajenas(EJES).float().mean() == pytest.approx(0.1, abs=0.02)  # el umbral deja fuera a una de cada diez
-    sin = Traductor(8, 8).eval()
-    assert sin.margen(EJES).max() == 0 and not sin.ajenas(EJES).any()
-    red = con_memoria(Traductor(8, 8), EJES[:80], k=4, imagenes=EJES[:80], otros=EJES[80:])  # los otros cuatro, ajenos
-    assert red.margen(EJES[:80]).min() > 0.5 and red.margen(EJES[80:]).max() < -0.5
-    assert red.ajenas(torch.eye(8)).tolist() == [False] * 4 + [True] * 4
-    assert red.ajenas(DUDOSA.roll(4, 1)).item()
-    assert con_memoria(red, EJES, k=8).config.otros == 0
 
 
 # Las pérdidas y el ruido

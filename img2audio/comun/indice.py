@@ -8,7 +8,7 @@ __all__ = ['ARCHIVO_INDICE', 'ARCHIVO_NOMBRES', 'vecinas', 'racimos', 'parecido_
 
 # %% ../../nbs/comun/indice.ipynb #ind00004
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -70,13 +70,16 @@ class Indice:
     conocidos: torch.Tensor | None = None  # centros de lo que conoce, `(k, 512)`
     otros: torch.Tensor | None = None      # centros de otras cosas, `(k, 512)`
     umbral: float = 0.                     # margen por debajo del cual un texto es ajeno
+    dobles: list[str] = field(default_factory=list)  # de las frases, las que nombran dos sonidos
 
     def cercanas(self,
         condicion: torch.Tensor,     # `(512,)`
         k: int = 5,
     ) -> list[tuple[str, float]]:    # la descripción y su coseno, de más cerca a menos
-        "A qué se parece una condición."
-        return vecinas(condicion.cpu().float(), self.textos, self.clap, k)
+        "A qué se parece una condición. Las frases dobles, solo si la más cercana lo es."
+        todas = vecinas(condicion.cpu().float(), self.textos, self.clap, len(self.textos))
+        if todas and todas[0][0] in self.dobles: return todas[:k]
+        return [x for x in todas if x[0] not in self.dobles][:k]
 
     def margen(self,
         clap: torch.Tensor,   # de textos, `(n, 512)`
@@ -101,14 +104,18 @@ def crear_indice(
     otros: torch.Tensor | None = None,    # de textos de otras cosas, `(m, 512)`
     apartados: torch.Tensor | None = None,  # de otros textos de lo que conoce, para poner el umbral
     k: int = 96,                          # racimos de cada lado
+    suyas: bool = True,                   # si también las frases son de lo que conoce
+    falsos: float = .01,                  # qué parte de los apartados queda por debajo del umbral
+    dobles: tuple[str, ...] = (),         # de las frases, las que nombran dos sonidos
 ) -> Indice:
     "El índice de un perfil; sin `propios`, `otros` y `apartados`, ningún texto le es ajeno. Lanza lo que `racimos`."
     comprobar_vectores(clap)
     if len(textos) != len(clap): raise ErrorDeUso(f"Hay {len(textos)} frases y {len(clap)} embeddings.")
     clap = F.normalize(clap.float(), dim=1)
-    if propios is None: return Indice(textos, clap)
-    sin_umbral = Indice(textos, clap, torch.cat([racimos(propios, k), clap]), racimos(otros, k))
-    umbral = sin_umbral.margen(apartados).quantile(.01).item()
+    if propios is None: return Indice(textos, clap, dobles=list(dobles))
+    conocidos = torch.cat([racimos(propios, k), clap]) if suyas else racimos(propios, k)
+    sin_umbral = Indice(textos, clap, conocidos, racimos(otros, k), dobles=list(dobles))
+    umbral = sin_umbral.margen(apartados).quantile(falsos).item()
     return replace(sin_umbral, umbral=round(umbral, 4))
 
 # %% ../../nbs/comun/indice.ipynb #ind00016
@@ -120,7 +127,7 @@ def guardar_indice(
     "Escribe el índice entero, o nada."
     tensores = dict(clap=indice.clap, conocidos=indice.conocidos, otros=indice.otros)
     tensores = {n: x.half().contiguous() for n, x in tensores.items() if x is not None}
-    frases = json.dumps(dict(textos=indice.textos, umbral=indice.umbral), ensure_ascii=False)
+    frases = json.dumps(dict(textos=indice.textos, umbral=indice.umbral, dobles=indice.dobles), ensure_ascii=False)
     destino = Path(carpeta)/archivo
     with de_una_vez(destino) as f: save_file(tensores, f, metadata=dict(indice=frases))
     return destino

@@ -6,24 +6,27 @@
 __all__ = ['DIFUSION', 'VECES', 'crear_vae', 'perdida_vae', 'normalizar_latentes', 'entrenar_vae', 'rugosidad',
            'perdida_decodificador', 'afinar_decodificador', 'clips_de_todo', 'distancia_stft', 'emborronar',
            'trozo_de_onda', 'lote_ondas', 'entrenar_vocoder', 'escribir_indice', 'LatenteAOnda', 'perdida_juntos',
-           'afinar_juntos', 'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_textos', 'perdida_unet',
-           'entrenar_unet']
+           'afinar_juntos', 'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_clips', 'embeddings_de_textos',
+           'cambiar_condicion', 'perdida_unet', 'entrenar_unet']
 
 # %% ../../nbs/taller/audioldm.ipynb #19634f4f
 import json
 import math
 import random
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from sklearn.linear_model import Ridge
 from torch import nn
 from tqdm.auto import tqdm
-from transformers import ClapFeatureExtractor, ClapModel
+from transformers import ClapFeatureExtractor
 
-from ..base_de_datos import CLASES
+from ..base_de_datos import CLASES, SONIDOS, describir
+from ..comun.clap_lite0 import clases_clap
 from ..comun.difusion import elegir_dispositivo
 from ..comun.sistema import carpeta_datos, de_una_vez
 from ..comun.sonidos import SALTO, SUELO, leer_audio, log_mel
@@ -31,10 +34,9 @@ from ..comun.textos import cargar_tokenizer
 from ..comun.vocoder import Criticos, VocoderRuido, distancia_energia, perdidas_vocoder
 from img2audio.taller.ejemplos import (
     EXTRA,
-    Textos,
     al_azar,
     cargar_clips,
-    crear_textos,
+    descripciones_humanas,
     en_bucle,
     lote_mel,
     mel_en_bucle,
@@ -411,8 +413,8 @@ def crear_unet() -> UNet2DConditionModel:
     return unet
 
 # %% ../../nbs/taller/audioldm.ipynb #a4c10005
-# cuántas más que otra clase se repasan: un reloj se oye entero, y la motosierra cuesta
-VECES = dict(clock_tick=6., chainsaw=3.)
+# cuántas más que otra clase se repasan los diez conceptos; de ellos, un reloj se oye entero, y la motosierra cuesta
+VECES = dict.fromkeys(CLASES, 6.) | dict(clock_tick=24., chainsaw=12.)
 
 def pesos_de(
     clips: list[dict],
@@ -433,37 +435,67 @@ def pesos_de(
 @torch.no_grad()
 def latentes_de(
     clips: list[dict],
-    vae: AutoencoderKL, clap: ClapModel, extractor,
-    variantes: int = 6,          # desplazamientos de cada clip
+    vae: AutoencoderKL,
+    inicios: list[list[int]],    # de cada clip, dónde empieza cada variante, en tramas
     tramas: int = 512,
-) -> tuple:                      # latentes `(clips, variantes, 8, tramas/4, 16)`, fp16, y embeddings `(…, 512)`
-    "Latente y embedding de CLAP de cada clip, con varios desplazamientos en el tiempo."
+) -> torch.Tensor:               # `(clips, variantes, 8, tramas/4, 16)`, fp16
+    "Latentes de cada clip, con varios desplazamientos en el tiempo."
     aparato = elegir_dispositivo()[0]
     vae.eval().to(aparato)
-    clap.eval().to(aparato)
-    latentes, embeddings = [], []
-    for c in tqdm(clips, desc="latentes"):
-        inicios = al_azar(len(c["mel"]), variantes)
-        mel = torch.stack([recorte(c["mel"], tramas, i) for i in inicios])[:, None].to(aparato)
-        with precision(aparato): latentes.append(vae.encode(mel).latent_dist.mode().half().cpu())
-        features = features_clap([trozo_de_onda(c["onda"], i, 80_000) for i in inicios], extractor)
-        embeddings.append(vectores_de_sonidos(clap, features).cpu())
-    return torch.stack(latentes), torch.stack(embeddings)
+    def de(clip, suyos):
+        mel = torch.stack([recorte(clip["mel"], tramas, i) for i in suyos])[:, None].to(aparato)
+        with precision(aparato): return vae.encode(mel).latent_dist.mode().half().cpu()
+    pares = tqdm(list(zip(clips, inicios, strict=True)), desc="latentes")
+    return torch.stack([de(clip, suyos) for clip, suyos in pares])
+
+@torch.no_grad()
+def embeddings_de_clips(
+    clips: list[dict],
+    clap, extractor,
+    inicios: list[list[int]],    # los mismos
+) -> torch.Tensor:               # `(clips, variantes, 512)`, de norma 1
+    "Lo que dice CLAP de esos mismos trozos."
+    clap.eval().to(elegir_dispositivo()[0])
+    def de(clip, suyos):
+        features = features_clap([trozo_de_onda(clip["onda"], i, 80_000) for i in suyos], extractor)
+        return vectores_de_sonidos(clap, features).cpu()
+    pares = tqdm(list(zip(clips, inicios, strict=True)), desc="embeddings")
+    return torch.stack([de(clip, suyos) for clip, suyos in pares])
 
 # %% ../../nbs/taller/audioldm.ipynb #123d2409
 @torch.no_grad()
 def embeddings_de_textos(
-    clap: ClapModel, tokenizer, textos: Textos,
-    n: int = 200,          # descripciones por concepto
+    clap, tokenizer,
+    humanas: dict,         # clase -> lo que la gente dice de ella; de las demás, solo lo de la gramática
+    n: int = 200,          # descripciones por clase
     semilla: int = 0,
-) -> tuple:                # el del texto vacío, `(512,)`, y por clase `(n, 512)`
-    "Embeddings de CLAP de descripciones de cada concepto."
+    traducir: Callable | None = None,   # de frases a su traducción, `(n, 512)`
+) -> tuple:                # el del texto vacío, `(512,)`, y por clase `(n, 512)`; o `(2n, 512)`, si se traduce
+    "Embeddings de CLAP de descripciones de cada sonido y, si se traduce, lo que de ellas entiende el Traductor."
     azar = random.Random(semilla)
+    def una(clase):
+        if clase in humanas and azar.random() < .4: return azar.choice(humanas[clase])
+        return describir([clase], azar.choice(["es", "en"]), azar)
     def leer(frases): return vectores_de_textos(clap, tokenizer, frases).cpu()
-    def de(clase):
-        lotes = [[textos([clase], azar) for _ in range(50)] for _ in range(-(-n//50))]
-        return torch.cat([leer(lote) for lote in lotes])[:n]
-    return leer([""])[0], {c: de(c) for c in CLASES}
+    vacio, frases = leer([""])[0], {c: [una(c) for _ in range(n)] for c in SONIDOS}
+    if traducir is None: return vacio, {c: leer(suyas) for c, suyas in frases.items()}
+    return vacio, {c: torch.cat([leer(suyas), traducir(suyas)]) for c, suyas in frases.items()}
+
+# %% ../../nbs/taller/audioldm.ipynb #puerta02
+@torch.no_grad()
+def cambiar_condicion(
+    unet: UNet2DConditionModel,
+    antes: torch.Tensor,    # lo que decía de unos sonidos y textos el CLAP con que aprendió, `(n, 512)`
+    ahora: torch.Tensor,    # lo que dice de los mismos el nuevo, `(n, 512)`
+    cresta: float = 1.,     # la de la regresión
+) -> float:                 # coseno medio entre lo que decía y lo que se entiende
+    "Compone la capa de la condición con la recta que lleva del CLAP nuevo al viejo."
+    recta = Ridge(alpha=cresta).fit(ahora.numpy(), antes.numpy())
+    pendiente, sesgo = (torch.from_numpy(x).float() for x in (recta.coef_, recta.intercept_))
+    capa = unet.class_embedding
+    capa.bias += capa.weight @ sesgo.to(capa.weight)
+    capa.weight.copy_(capa.weight @ pendiente.to(capa.weight))
+    return F.cosine_similarity(ahora @ pendiente.T + sesgo, antes).mean().item()
 
 # %% ../../nbs/taller/audioldm.ipynb #b8b7223e
 def _latentes(
@@ -540,23 +572,36 @@ def entrenar_unet(
     semilla: int = 0,
     clips: list[dict] | None = None,
     clap: Path | None = None,         # carpeta de CLAP `mini`
-    variantes: int = 6,
+    variantes: int = 4,
     tramas: int = 512,
     n: int = 16,
     lr: float = 1e-3,
     desde: Path | None = None,        # carpeta de un UNet ya entrenado, para seguir con él
+    su_clap: Path | None = None,      # la del CLAP con que aprendió aquel, si es otro
     hasta: int | None = None,
     audiocaps: bool = True,
+    traducir: Callable | None = None,   # de frases a lo que de ellas entiende el Traductor, `(n, 512)`
 ) -> None:
     "Entrena el UNet sobre los latentes del VAE de `destino/vae` y lo guarda, con su scheduler, en `destino`."
     torch.manual_seed(semilla)
-    clips = clips or cargar_clips(extra=EXTRA)
-    modelo, extractor = ClapModel.from_pretrained(clap).float(), ClapFeatureExtractor.from_pretrained(clap)
-    latentes, embeddings = latentes_de(clips, _abrir_vae(destino), modelo, extractor, variantes, tramas)
-    vacio, textos = embeddings_de_textos(modelo, cargar_tokenizer(clap), crear_textos(audiocaps))
-    torch.manual_seed(semilla)
+    clips = clips or cargar_clips(extra=EXTRA, cargar=cargar_esc50)
+    humanas = descripciones_humanas() if audiocaps else {}
+    inicios = [al_azar(len(c["mel"]), variantes) for c in clips]
+    def decir(carpeta):  # de los clips, de nada, y de los textos de cada clase
+        modelo = clases_clap(carpeta)[0].from_pretrained(carpeta, dtype=torch.float32)
+        suyos = embeddings_de_clips(clips, modelo, ClapFeatureExtractor.from_pretrained(carpeta), inicios)
+        return suyos, *embeddings_de_textos(modelo, cargar_tokenizer(carpeta), humanas, traducir=traducir)
+    latentes, (embeddings, vacio, textos) = latentes_de(clips, _abrir_vae(destino), inicios, tramas), decir(clap)
     unet = _abrir_unet(desde)
-    sin_reloj = dict(chainsaw=VECES["chainsaw"])  # en medio clip caben dos golpes, y con dos no hay compás
+    if su_clap:
+        def en_fila(suyos, nada, de_textos): return torch.cat([suyos.flatten(0, 1), nada[None], *de_textos.values()])
+        antes, ahora = en_fila(*decir(su_clap)), en_fila(embeddings, vacio, textos)
+        if not torch.equal(antes, ahora):
+            coseno = cambiar_condicion(unet, antes, ahora)
+            print(f"Lo que dice el CLAP nuevo se lleva a lo que decía el viejo con coseno {coseno:.3f}")
+    torch.manual_seed(semilla)
+    # en medio clip caben dos golpes, y con dos no hay compás
+    sin_reloj = VECES | dict(clock_tick=min(VECES.values()))
     pesos = pesos_de(clips), pesos_de(clips, sin_reloj)
     perdida = perdida_unet(unet, latentes, embeddings, [c["clase"] for c in clips], vacio, textos, pesos, n)
     media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida), pasos, lr, semilla,

@@ -57,7 +57,7 @@ def frases_apartadas(
     "Las maneras de nombrar los conceptos que se reservan para una parte."
     if parte not in APARTADAS:
         raise ErrorDeUso(f"Solo se apartan frases para {' y '.join(APARTADAS)}; se pidió «{parte}».")
-    return [por[idioma][APARTADAS[parte]] for por in SUJETOS.values() for idioma in ("es", "en")]
+    return [SUJETOS[c][idioma][APARTADAS[parte]] for c in CLASES for idioma in ("es", "en")]
 
 def partir(
     captions: list[str],   # descripciones de la gramática

@@ -4,24 +4,24 @@
 
 # %% auto #0
 __all__ = ['EXTRA', 'en_bucle', 'mel_en_bucle', 'latido', 'compas_de', 'cargar_clips', 'recorte', 'al_azar', 'uno_al_azar',
-           'por_clase', 'lote_mel', 'clips_sinteticos', 'Textos', 'crear_textos', 'corpus', 'abrir_cifar',
-           'dibujos_por_clase', 'imagenes_de_prueba']
+           'por_clase', 'lote_mel', 'clips_sinteticos', 'descripciones_humanas', 'abrir_cifar', 'dibujos_por_clase',
+           'imagenes_de_prueba']
 
 # %% ../../nbs/taller/ejemplos.ipynb #a7346032
 import math
-import random
 
 import numpy as np
 import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..base_de_datos import CLASES, cargar_audiocaps, conceptos_de, describir
+from ..base_de_datos import CLASES, cargar_audiocaps
 from ..comun.imagenes import abrir_imagen, cargar_dibujos
 from ..comun.sistema import carpeta_datos
 from ..comun.sonidos import BANDAS, FRECUENCIA, SALTO, SUELO, leer_audio, log_mel
 from .fotos import CIFAR_CONCEPTOS, cargar_cifar100, cargar_fotos
 from .grabaciones import cargar_esc10, cargar_sonidos
+from .palabras import sonidos_de
 
 # %% ../../nbs/taller/ejemplos.ipynb #4fabfa23
 def en_bucle(
@@ -82,9 +82,10 @@ def cargar_clips(
     folds: tuple[int, ...] = (1, 2, 3),
     extra: tuple[str, ...] = (),   # clases de las que se añaden grabaciones de otras fuentes
     maximo: int = 40,              # de esas, a lo sumo cuántas por clase
+    cargar=cargar_esc10,           # las diez clases; con `cargar_esc50`, las cincuenta
 ) -> list[dict]:                   # `clase`, `grabacion`, `segundero` (¿late cada segundo?), `onda` (en bucle), `mel`
     "Los sonidos de entrenamiento, en memoria."
-    filas = list(cargar_esc10(folds))
+    filas = list(cargar(folds))
     if extra and carpeta_datos():
         otras = sorted(cargar_sonidos(), key=lambda f: f["archivo"])
         for clase in extra: filas += [f for f in otras if f["clase"] == clase][:maximo]
@@ -146,43 +147,14 @@ def clips_sinteticos(
             clips.append(dict(clase=clase, grabacion=f"{clase}-{j}", onda=onda, mel=mel_en_bucle(onda)))
     return clips
 
-# %% ../../nbs/taller/ejemplos.ipynb #c923e167
-class Textos:
-    "Descripciones por conjunto de conceptos: la mitad de la gramática, la mitad humanas si las hay."
-    def __init__(self,
-        humanas: dict,  # `tuple(conceptos) -> [descripciones]`
-    ):
-        self.humanas = humanas
-
-    def __call__(self,
-        conceptos: list[str],
-        azar: random.Random,
-    ) -> str:
-        "Una descripción de esos conceptos."
-        clave = tuple(sorted(conceptos, key=CLASES.index))
-        if clave in self.humanas and azar.random() < .4: return azar.choice(self.humanas[clave])
-        return describir(azar.sample(conceptos, len(conceptos)), azar.choice(["es", "en"]), azar)
-
 # %% ../../nbs/taller/ejemplos.ipynb #5d9bf703
-def crear_textos(
-    audiocaps: bool = True,  # usar las descripciones humanas de AudioCaps
-) -> Textos:
-    "Las descripciones con que se entrena CLAP `mini`."
+def descripciones_humanas() -> dict:   # clase -> descripciones de AudioCaps que la nombran a ella sola
+    "Lo que la gente dice de cada sonido."
     humanas = {}
-    for frase in cargar_audiocaps("train")["caption"] if audiocaps else []:
-        clave = tuple(conceptos_de(frase))
-        if clave: humanas.setdefault(clave, []).append(frase)
-    return Textos(humanas)
-
-def corpus(
-    textos: Textos,
-    n: int = 6_000,
-    semilla: int = 0,
-) -> list[str]:  # descripciones con que se entrena el vocabulario
-    "Un corpus para los tokenizadores: gramática y humanas."
-    azar = random.Random(semilla)
-    de_la_gramatica = [textos(azar.sample(CLASES, azar.choice([1, 1, 2])), azar) for _ in range(n)]
-    return de_la_gramatica + [frase for frases in textos.humanas.values() for frase in frases]
+    for frase in dict.fromkeys(cargar_audiocaps("train")["caption"]):
+        clases = sonidos_de(frase)
+        if len(clases) == 1: humanas.setdefault(clases[0], []).append(frase)
+    return humanas
 
 # %% ../../nbs/taller/ejemplos.ipynb #667724a4
 def abrir_cifar(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RAREZAS', 'MARCOS_NUEVOS', 'FRASES_LIBRES', 'FUENTES', 'dibujos_de_prueba', 'dibujos_raros', 'fotos_de_prueba',
-           'textos_llanos', 'textos_de_prueba', 'textos_humanos', 'textos_libres', 'condiciones']
+           'textos_llanos', 'textos_cincuenta', 'textos_de_prueba', 'textos_humanos', 'textos_libres', 'condiciones']
 
 # %% ../../nbs/taller/examenes.ipynb #7c5c6e1b
 import random
@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from ..base_de_datos import CLASES, SUJETOS, cargar_audiocaps, conceptos_de
+from ..base_de_datos import CLASES, SONIDOS, SUJETOS, cargar_audiocaps, conceptos_de
 from ..comun.imagenes import abrir_imagen, cargar_dibujos, escena
 from ..comun.sistema import ErrorDeUso
 from ..integracion import TuberiaImg2Audio
@@ -104,6 +104,16 @@ def textos_llanos(
     idiomas = [("es", "en")[(i + semilla) % 2] for i in range(por_clase)]*len(CLASES)
     return [SUJETOS[c][idioma][0] for c, idioma in zip(clases, idiomas, strict=True)], clases
 
+# %% ../../nbs/taller/examenes.ipynb #cincuent
+def textos_cincuenta(
+    por_clase: int = 2,
+    semilla: int = 0,
+):                        # textos y clases
+    "De cada uno de los cincuenta sonidos, su descripción más llana, alternando español e inglés."
+    idiomas = [("es", "en")[(i + semilla) % 2] for i in range(por_clase)]
+    pedidas = [(SUJETOS[c][idioma][0], c) for c in SONIDOS for idioma in idiomas]
+    return [t for t, _ in pedidas], [c for _, c in pedidas]
+
 # %% ../../nbs/taller/examenes.ipynb #aec8d3d9
 MARCOS_NUEVOS = dict(
     es=["{}, grabado con un teléfono", "vídeo casero: {}", "{} durante la siesta", "de pronto, {}",
@@ -171,7 +181,7 @@ def textos_libres(
 
 # %% ../../nbs/taller/examenes.ipynb #ce71a464
 FUENTES = dict(dibujos=dibujos_de_prueba, fotos=fotos_de_prueba, llanas=textos_llanos, textos=textos_de_prueba,
-               humanos=textos_humanos, libres=textos_libres)
+               humanos=textos_humanos, libres=textos_libres, cincuenta=textos_cincuenta)
 
 def condiciones(
     tuberia: TuberiaImg2Audio,

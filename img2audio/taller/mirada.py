@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ESTILOS', 'DE_EXAMEN', 'LADO', 'IMAGENET', 'iconos_de_emoji', 'pintar_emojis', 'Cuadros', 'nombres_de', 'otro_color',
            'emojis_de_examen', 'cuadros_de_los_datos', 'Nombres', 'TorreAlta', 'primeros_bloques', 'muestras',
-           'perdida_mirada', 'nacer', 'entrenar_mirada', 'Proyeccion', 'resumenes', 'afinar_proyeccion', 'juntar',
-           'procesador_clip', 'entrenar_clip', 'nombres_imagenet']
+           'acertar', 'apuntar', 'perdida_mirada', 'nacer', 'entrenar_mirada', 'Proyeccion', 'resumenes',
+           'afinar_proyeccion', 'juntar', 'procesador_clip', 'entrenar_clip', 'nombres_imagenet']
 
 # %% ../../nbs/taller/mirada.ipynb #fd2f54d3
 import copy
@@ -38,6 +38,7 @@ from img2audio.taller.palabras import (
     Lecturas,
     crear_tokenizer,
     entrenar_alumno,
+    frases_oidas,
     frases_para_leer,
     heredar_palabras,
     maestro,
@@ -182,7 +183,7 @@ def nombres_de(
     que: str,          # una clase de ESC-50, o un nombre en inglés
 ) -> list[str]:
     "Las frases inglesas que lo nombran; de un concepto que suena, también las que dicen qué se le oye."
-    if que in PALABRAS["ver"]: return [en for _, en in PALABRAS["ver"][que] + PALABRAS["oir"][que]]
+    if que in PALABRAS["ver"]: return [en for _, en in PALABRAS["ver"][que]] + frases_oidas(que)
     return [que.replace("_", " ")]
 
 def otro_color(
@@ -277,6 +278,24 @@ def muestras(
         fotos += reales
     return torch.cat(vistas)[:n], que[:n], torch.tensor(fotos[:n])
 
+def acertar(
+    e: torch.Tensor,         # de unas imágenes, o de unos sonidos, `(n, d)`, de norma 1
+    escala: torch.Tensor,    # logaritmo de la inversa de la temperatura
+    blancos: torch.Tensor,   # `(n, nombres)`
+    nombres: torch.Tensor,   # sus vectores, `(nombres, d)`, de norma 1
+) -> torch.Tensor:           # `()`
+    "Lo que cuesta acertar el nombre de lo que se ve, o de lo que se oye, entre todos."
+    reparto = F.log_softmax(escala.exp().clamp(max=70)*e @ nombres.T, 1)
+    return F.kl_div(reparto, blancos, reduction="batchmean")
+
+def apuntar(
+    e: torch.Tensor,         # `(n, d)`, de norma 1
+    blancos: torch.Tensor,   # `(n, nombres)`
+    nombres: torch.Tensor,   # `(nombres, d)`, de norma 1
+) -> torch.Tensor:           # `()`
+    "Lo que le falta a cada vector para apuntar a sus nombres: uno menos el coseno."
+    return 1 - (e*F.normalize(blancos @ nombres, dim=1)).sum(1).mean()
+
 def perdida_mirada(
     e: torch.Tensor,              # de unas imágenes, `(n, 384)`, de norma 1
     escala: torch.Tensor,         # logaritmo de la inversa de la temperatura
@@ -288,15 +307,11 @@ def perdida_mirada(
     peso: float = .25,                    # de no olvidar
 ) -> dict:                        # `total` y sus tres sumandos
     "Acertar el nombre, apuntar a él, y no olvidar."
-    s = escala.exp().clamp(max=70)
-    reparto, apunta = F.log_softmax(s*e @ nombres.T, 1), F.normalize(blancos @ nombres, dim=1)
-    partes = dict(
-        nombre=F.kl_div(reparto, blancos, reduction="batchmean"),
-        direccion=.5*(1 - (e*apunta).sum(1).mean()),
-        memoria=e.new_zeros(()))
+    partes = dict(nombre=acertar(e, escala, blancos, nombres),
+                  direccion=.5*apuntar(e, blancos, nombres),
+                  memoria=e.new_zeros(()))
     if cuales is not None and cuales.any():
-        dice = F.log_softmax(s*e[cuales] @ imagenet.T, 1)
-        partes["memoria"] = peso*F.kl_div(dice, F.softmax(sabia, 1), reduction="batchmean")
+        partes["memoria"] = peso*acertar(e[cuales], escala, F.softmax(sabia, 1), imagenet)
     return dict(total=sum(partes.values())) | partes
 
 # %% ../../nbs/taller/mirada.ipynb #2012af2c

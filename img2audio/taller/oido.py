@@ -6,7 +6,7 @@
 __all__ = ['YAMNET', 'SUMAS_YAMNET', 'NOMBRES_YAMNET', 'SUMA_NOMBRES', 'VENTANA_OIDO', 'SALTO_OIDO', 'GENERALES', 'ETIQUETAS',
            'NADA', 'UMBRAL_OIDO', 'osciladores', 'autocorrelacion_onda', 'hueco_mas_largo', 'hay_oido', 'Oido',
            'cargar_oido', 'escuchar', 'puntuar', 'etiquetas_oidas', 'primera_propia', 'puntos_conceptos', 'oir',
-           'oir_o_nada']
+           'oir_o_nada', 'oido_entrenado']
 
 # %% ../../nbs/taller/oido.ipynb #42417b73
 from dataclasses import dataclass, field
@@ -209,3 +209,18 @@ def oir_o_nada(
 ) -> np.ndarray:                   # `(n,)`, clases, o `nada`
     "Elección abierta: el concepto de más puntos, si llega al umbral. Lanza lo que `puntos_conceptos`."
     return np.where(puntos_conceptos(puntos).max(1) < umbral, NADA, oir(puntos))
+
+# %% ../../nbs/taller/oido.ipynb #cinco0a2
+def _logaritmo(puntos: np.ndarray) -> np.ndarray:
+    return np.log(_puntos_validos(puntos) + 1e-3)
+
+def oido_entrenado(
+    puntos: np.ndarray,   # `(n, 521)`, de `puntuar`, de grabaciones de verdad
+    clases: list[str],    # la de cada una
+):                        # un clasificador de scikit-learn: `predict(puntos)` da clases
+    "Un oído de elección forzada para las clases que se le den. Lanza `ValueError` si los puntos no lo son."
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    regresion = LogisticRegression(C=.1, max_iter=300)
+    return make_pipeline(FunctionTransformer(_logaritmo), StandardScaler(), regresion).fit(puntos, list(clases))

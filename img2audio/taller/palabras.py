@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['NPM', 'EMOJIBASE', 'PALABRAS', 'RUEDA_MINILM', 'SUMA_MINILM', 'ESPECIALES', 'CORTA', 'paquete_descargado',
-           'nombres_emoji', 'parejas_vistas', 'parejas_oidas', 'parejas_gramatica', 'frases_para_leer', 'maestro',
-           'vectores_maestro', 'crear_tokenizer', 'Alumno', 'heredar_palabras', 'perdida_alumno', 'Lecturas',
+           'nombres_emoji', 'parejas_vistas', 'sonidos_de', 'frases_oidas', 'parejas_oidas', 'frases_para_leer',
+           'maestro', 'vectores_maestro', 'crear_tokenizer', 'Alumno', 'heredar_palabras', 'perdida_alumno', 'Lecturas',
            'entrenar_alumno', 'vectores_alumno', 'otra_del_mismo']
 
 # %% ../../nbs/taller/palabras.ipynb #bd8ddcf1
 import json
 import random
+import re
 import unicodedata
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
-from ..base_de_datos import CLASES, LUGARES, MARCOS, MODOS, SUJETOS, UNIONES, cargar_audiocaps
+from ..base_de_datos import PATRONES, SONIDOS, SUJETOS, cargar_audiocaps, describir
 from ..comun.sistema import PAQUETE, de_una_vez, descargar
 from ..comun.textos import MAX_TOKENS, normalizador_mini
 from .entrenamiento import entrenar
@@ -56,9 +57,6 @@ def nombres_emoji(
 # %% ../../nbs/taller/palabras.ipynb #1e264471
 PALABRAS = json.loads((PAQUETE/"taller"/"palabras.json").read_text(encoding="utf-8"))
 
-def _juntar(*trozos: str) -> str:
-    return " ".join(filter(None, trozos))
-
 def parejas_vistas(
     nombres: dict,          # de `nombres_emoji`
     azar: random.Random,
@@ -73,42 +71,33 @@ def parejas_vistas(
     cosas = [c for cs in PALABRAS["ver"].values() for c in cs]
     return parejas | {(a.format(es), b.format(en)) for es, en in cosas for a, b in PALABRAS["vistas"]}
 
-def _oida(clase: str, azar: random.Random) -> tuple:
-    "Una frase de lo que se oye, y su traducción."
-    return tuple(map(_juntar, azar.choice(PALABRAS["oir"][clase]), azar.choice(PALABRAS["como"])))
+def sonidos_de(
+    caption: str,   # descripción en inglés
+) -> list[str]:     # clases que nombra, en el orden de `SONIDOS`
+    "Cuáles de los cincuenta sonidos nombra una descripción: como `conceptos_de`, con los patrones de todos."
+    patrones = PALABRAS["patrones"] | PATRONES
+    return [c for c in SONIDOS if re.search(patrones[c], caption, re.IGNORECASE)]
+
+def frases_oidas(
+    clase: str,     # de ESC-50
+) -> list[str]:
+    "Lo que se dice, en inglés, de lo que suena: unas pocas frases de cada clase, las mismas de todas."
+    return SUJETOS[clase]["en"][:4]
 
 def parejas_oidas(
     n: int,                 # de un sonido, y otras tantas de dos a la vez
     azar: random.Random,
 ) -> set:                   # `(español, inglés)`
     "Lo que se oye, dicho en los dos idiomas."
-    clases, parejas = list(PALABRAS["oir"]), set()
-    uniones = list(zip(UNIONES["es"], PALABRAS["traduccion"]["uniones"], strict=True))
+    parejas = {p for s in SUJETOS.values() for p in zip(s["es"], s["en"], strict=True)}
+    def dichas(clases):
+        semilla = azar.random()  # con el mismo azar, la misma frase
+        return [describir(clases, idioma, random.Random(semilla)) for idioma in ("es", "en")]
     for _ in range(n):
-        marco, union = azar.choice(PALABRAS["oidas"]), azar.choice(uniones)
-        parejas.add(tuple(m.format(t) for m, t in zip(marco, _oida(azar.choice(clases), azar), strict=True)))
-        dos = [_oida(c, azar) for c in azar.sample(clases, 2)]
-        parejas.add(tuple(u.join(t) for u, *t in zip(union, *dos, strict=True)))
-    return parejas
-
-# %% ../../nbs/taller/palabras.ipynb #7ad3d9e7
-def parejas_gramatica(
-    n: int,
-    azar: random.Random,
-) -> set:                   # `(español, inglés)`
-    "Frases de la gramática de la fase I, con su traducción: las mismas piezas, en el mismo orden."
-    dice = PALABRAS["traduccion"]
-    def una(es, en): return azar.choice(list(zip(es, en, strict=True)))
-    modos, lugares, marcos, uniones = (
-        (x["es"], dice[nombre]) for x, nombre in
-        ((MODOS, "modos"), (LUGARES, "lugares"), (MARCOS, "marcos"), (UNIONES, "uniones")))
-    parejas = {(es, en) for c in CLASES for es, en in zip(SUJETOS[c]["es"], dice["sujetos"][c], strict=True)}
-    while len(parejas) < n:
-        clases = azar.sample(CLASES, 2 if azar.random() < .25 else 1)
-        partes = [map(_juntar, una(SUJETOS[c]["es"], dice["sujetos"][c]), una(*modos)) for c in clases]
-        frases = [u.join(p) for u, *p in zip(una(*uniones), *partes, strict=True)]
-        frases = map(_juntar, frases, una(*lugares))
-        parejas.add(tuple(m.format(f) for m, f in zip(una(*marcos), frases, strict=True)))
+        marco = azar.choice(PALABRAS["oidas"])
+        una = dichas(azar.sample(list(SUJETOS), 1))
+        parejas.add(tuple(m.format(t) for m, t in zip(marco, una, strict=True)))
+        parejas.add(tuple(dichas(azar.sample(list(SUJETOS), 2))))
     return parejas
 
 # %% ../../nbs/taller/palabras.ipynb #bda4a06c
@@ -120,8 +109,7 @@ def frases_para_leer(
 ) -> tuple:                  # las inglesas, sin repetir; y las parejas `(español, inglés)`
     "Todo lo que lee el alumno."
     azar = random.Random(semilla)
-    parejas = parejas_vistas(nombres, azar) | parejas_oidas(6_000, azar) | parejas_gramatica(5_000, azar)
-    parejas |= {tuple(p) for dichas in PALABRAS["oir"].values() for p in dichas}  # las que usa `mirada`
+    parejas = parejas_vistas(nombres, azar) | parejas_oidas(8_000, azar)
     inglesas = {en for _, en in parejas} | {t for n in nombres.values() for t in n["en"]}
     inglesas |= {p.format(n) for n in otras for p in ("{}", "a photo of {}")}
     for particion in ("train", "val") if audiocaps else ():
