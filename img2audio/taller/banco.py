@@ -516,12 +516,11 @@ def fila_importar(
         fila_banco("img2audio --help", "", f"{ayuda:.2f} s", "", ayuda, 1, "≤")]
 
 LA_ORDEN = """
-import sys
+import atexit, runpy, sys
 from img2audio.comun.sistema import pico
-from img2audio.puertas.orden import principal
+atexit.register(lambda: print(pico()))
 sys.argv = ["img2audio", "🐓", "-o", sys.argv[1]]
-principal()
-print(pico())
+runpy.run_module("img2audio.puertas.orden", run_name="__main__", alter_sys=True)
 """
 
 PRIMERO = """
