@@ -587,15 +587,18 @@ def entrenar_unet(
     clips = clips or cargar_clips(extra=EXTRA, cargar=cargar_esc50)
     humanas = descripciones_humanas() if audiocaps else {}
     inicios = [al_azar(len(c["mel"]), variantes) for c in clips]
-    def decir(carpeta):  # de los clips, de nada, y de los textos de cada clase
+    def decir(carpeta, traducir=None):  # de los clips, de nada, y de los textos de cada clase
         modelo = clases_clap(carpeta)[0].from_pretrained(carpeta, dtype=torch.float32)
         suyos = embeddings_de_clips(clips, modelo, ClapFeatureExtractor.from_pretrained(carpeta), inicios)
         return suyos, *embeddings_de_textos(modelo, cargar_tokenizer(carpeta), humanas, traducir=traducir)
-    latentes, (embeddings, vacio, textos) = latentes_de(clips, _abrir_vae(destino), inicios, tramas), decir(clap)
+    latentes = latentes_de(clips, _abrir_vae(destino), inicios, tramas)
+    embeddings, vacio, textos = decir(clap, traducir)
     unet = _abrir_unet(desde)
     if su_clap:
         def en_fila(suyos, nada, de_textos): return torch.cat([suyos.flatten(0, 1), nada[None], *de_textos.values()])
-        antes, ahora = en_fila(*decir(su_clap)), en_fila(embeddings, vacio, textos)
+        suyos, nada, leidos = decir(su_clap)
+        sin_traducir = {c: textos[c][:len(de_antes)] for c, de_antes in leidos.items()}  # lo traducido ya es del nuevo
+        antes, ahora = en_fila(suyos, nada, leidos), en_fila(embeddings, vacio, sin_traducir)
         if not torch.equal(antes, ahora):
             coseno = cambiar_condicion(unet, antes, ahora)
             print(f"Lo que dice el CLAP nuevo se lleva a lo que decía el viejo con coseno {coseno:.3f}")

@@ -147,12 +147,16 @@ class Escucha(nn.Module):
         pesos["tallo.weight"] = pesos["tallo.weight"].sum(1, keepdim=True)  # los tres colores, iguales
         self.oido.red.load_state_dict(pesos)
 
+    def resumen(self,
+        x: torch.Tensor,       # `(n, tramas, 64)`, en dB
+    ):                         # lo que llega a la última capa, `(n, 1280)`
+        return self.oido(x[:, None].contiguous(memory_format=torch.channels_last))
+
     def forward(self,
         x: torch.Tensor,       # `(n, tramas, 64)`, en dB
         olvido: float = 0.,
     ):                         # `(n, dimension)`, de norma 1
-        resumen = self.oido(x[:, None].contiguous(memory_format=torch.channels_last))
-        return F.normalize(self.proyeccion(F.dropout(resumen, olvido, self.training)), dim=1)
+        return F.normalize(self.proyeccion(F.dropout(self.resumen(x), olvido, self.training)), dim=1)
 
 def lote_oido(
     features: torch.Tensor,   # `(clips, tramas, 64)`
@@ -244,7 +248,7 @@ def sonidos_resumidos(
     oidos, blancos = [], []
     for _ in tqdm(range(0, n, 50), desc="oír"):
         x, y = lote_oido(features, clases, nombres, 50)
-        oidos.append(escucha.oido(x[:, None].contiguous(memory_format=torch.channels_last)))
+        oidos.append(escucha.resumen(x))
         blancos.append(y)
     return torch.cat(oidos), torch.cat(blancos)
 
