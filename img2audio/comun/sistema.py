@@ -6,7 +6,7 @@
 __all__ = ['PAQUETE', 'PASOS', 'GUIA', 'SEGUNDOS', 'PLANIFICADOR', 'MENSAJES', 'carpeta_datos', 'agente', 'descargar',
            'ErrorDeUso', 'corto_de', 'archivo_legible', 'sin_sitio', 'en_claro', 'errores_en_claro', 'al_lado',
            'de_una_vez', 'por_turno', 'avisar', 'recoger_avisos', 'sin_avisos', 'sin_barras', 'preparar_consola',
-           'hablar_espanol', 'Param', 'numero', 'reutilizar_memoria', 'pico']
+           'hablar_espanol', 'Param', 'numero', 'reutilizar_memoria', 'devolver_memoria', 'pico']
 
 # %% ../../nbs/comun/sistema.ipynb #impfc536
 import _thread
@@ -397,6 +397,13 @@ def reutilizar_memoria() -> bool:  # si se pudo
     try: mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, TypeError): return False  # macOS, Windows, musl
     return bool(mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
+
+# %% ../../nbs/comun/sistema.ipynb #av000027
+def devolver_memoria() -> bool:  # si había algo que devolver
+    "La memoria suelta, de vuelta al sistema (`malloc_trim`, de glibc; en otros, nada)."
+    try: recortar = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, TypeError): return False  # macOS, Windows, musl
+    return bool(recortar(0))
 
 # %% ../../nbs/comun/sistema.ipynb #av000024
 def pico() -> float:

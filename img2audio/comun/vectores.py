@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .sistema import ErrorDeUso, al_lado, de_una_vez, sin_barras
+from .sistema import ErrorDeUso, al_lado, de_una_vez, devolver_memoria, sin_barras
 from .textos import textos_validos
 
 # %% ../../nbs/comun/vectores.ipynb #9b0e0002
@@ -181,6 +181,7 @@ def por_trozos(
     archivos = {carpeta/f"{i:09d}.parquet": textos[i:i + parte] for i in range(0, len(textos), parte)}
     for archivo, suyos in tqdm(archivos.items(), desc="extraer", disable=not progreso):
         if not _entero(archivo, len(suyos)): escribir_tabla(Dataset.from_dict(calcular(suyos)), archivo)
+        devolver_memoria()  # que el trozo cien ocupe lo que el primero
     return list(archivos)
 
 # %% ../../nbs/comun/vectores.ipynb #8e4ac5a9
