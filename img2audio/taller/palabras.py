@@ -6,7 +6,7 @@
 __all__ = ['NPM', 'EMOJIBASE', 'PALABRAS', 'RUEDA_MINILM', 'SUMA_MINILM', 'ESPECIALES', 'CORTA', 'paquete_descargado',
            'nombres_emoji', 'parejas_vistas', 'sonidos_de', 'frases_oidas', 'parejas_oidas', 'frases_para_leer',
            'maestro', 'vectores_maestro', 'crear_tokenizer', 'Alumno', 'heredar_palabras', 'perdida_alumno', 'Lecturas',
-           'entrenar_alumno', 'vectores_alumno', 'otra_del_mismo']
+           'entrenar_alumno', 'textos_resumidos', 'vectores_alumno', 'otra_del_mismo']
 
 # %% ../../nbs/taller/palabras.ipynb #bd8ddcf1
 import json
@@ -71,12 +71,13 @@ def parejas_vistas(
     cosas = [c for cs in PALABRAS["ver"].values() for c in cs]
     return parejas | {(a.format(es), b.format(en)) for es, en in cosas for a, b in PALABRAS["vistas"]}
 
+_PATRONES = PALABRAS["patrones"] | PATRONES   # de los cincuenta
+
 def sonidos_de(
     caption: str,   # descripción en inglés
 ) -> list[str]:     # clases que nombra, en el orden de `SONIDOS`
     "Cuáles de los cincuenta sonidos nombra una descripción: como `conceptos_de`, con los patrones de todos."
-    patrones = PALABRAS["patrones"] | PATRONES
-    return [c for c in SONIDOS if re.search(patrones[c], caption, re.IGNORECASE)]
+    return [c for c in SONIDOS if re.search(_PATRONES[c], caption, re.IGNORECASE)]
 
 def frases_oidas(
     clase: str,     # de ESC-50
@@ -272,18 +273,27 @@ def entrenar_alumno(
 
 # %% ../../nbs/taller/palabras.ipynb #38b6b4a8
 @torch.no_grad()
+def textos_resumidos(
+    alumno: Alumno, tokenizer,
+    textos: list[str],
+    batch_size: int = 256,
+) -> torch.Tensor:         # `(n, 384)`
+    "Lo que de unas frases llega a la última capa del alumno."
+    salida = []
+    for i in range(0, len(textos), batch_size):
+        e = tokenizer(textos[i:i + batch_size], padding=True, truncation=True, max_length=64, return_tensors="pt",
+                      return_token_type_ids=False)
+        salida.append(alumno.bert(**e).pooler_output)
+    return torch.cat(salida)
+
+@torch.no_grad()
 def vectores_alumno(
     alumno: Alumno, tokenizer,
     textos: list[str],
     batch_size: int = 256,
 ) -> torch.Tensor:         # `(n, 384)`, de norma 1
     "Lo que el alumno dice de unas frases."
-    salida = []
-    for i in range(0, len(textos), batch_size):
-        e = tokenizer(textos[i:i + batch_size], padding=True, truncation=True, max_length=64, return_tensors="pt",
-                      return_token_type_ids=False)
-        salida.append(F.normalize(alumno(**e), dim=1))
-    return torch.cat(salida)
+    return F.normalize(alumno.salida(textos_resumidos(alumno, tokenizer, textos, batch_size)), dim=1)
 
 # %% ../../nbs/taller/palabras.ipynb #9dff6394
 def otra_del_mismo(

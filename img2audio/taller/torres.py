@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['FRASES', 'OIDAS', 'vectores_de_textos', 'extractor_clap', 'features_clap', 'vectores_de_sonidos', 'acierto_clap',
            'aumentar_db', 'mezclar_db', 'Escucha', 'lote_oido', 'frases_acertadas', 'entrenar_escucha', 'Acuerdo',
-           'sonidos_resumidos', 'textos_resumidos', 'afinar_acuerdo', 'juntar_clap', 'cargar_oidos', 'entrenar_clap',
-           'acierto_clip']
+           'sonidos_resumidos', 'afinar_acuerdo', 'juntar_clap', 'cargar_oidos', 'entrenar_clap', 'acierto_clip']
 
 # %% ../../nbs/taller/torres.ipynb #06a2334f
 import random
@@ -41,6 +40,7 @@ from img2audio.taller.palabras import (
     heredar_palabras,
     maestro,
     nombres_emoji,
+    textos_resumidos,
     vectores_maestro,
 )
 
@@ -251,15 +251,6 @@ def sonidos_resumidos(
         oidos.append(escucha.resumen(x))
         blancos.append(y)
     return torch.cat(oidos), torch.cat(blancos)
-
-@torch.no_grad()
-def textos_resumidos(alumno: Alumno, tokenizer, textos: list[str]) -> torch.Tensor:   # `(n, 384)`
-    "Lo que llega a la última capa del alumno."
-    def leer(lote):
-        entrada = tokenizer(lote, padding=True, truncation=True, max_length=64, return_tensors="pt",
-                            return_token_type_ids=False)
-        return alumno.bert(**entrada).pooler_output
-    return torch.cat([leer(textos[i:i + 256]) for i in range(0, len(textos), 256)])
 
 def afinar_acuerdo(
     carpeta: Path,
