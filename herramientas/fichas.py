@@ -87,8 +87,10 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "los relojes a compás, `unet --pasos 1400 --semilla 7 --desde PERFIL`, con los relojes repasados sobre todo "
     "en los lotes enteros, `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado "
     "y con la motosierra repasada el triple, `unet --pasos 2600 --semilla 10 --desde PERFIL`, con las cincuenta "
-    "clases por igual y el CLAP nuevo, y `unet --pasos 1500 --semilla 11 --desde PERFIL`, con los diez conceptos seis "
-    "veces más que los otros cuarenta y descripciones traducidas entre las condiciones",
+    "clases por igual y el CLAP nuevo, `unet --pasos 1500 --semilla 11 --desde PERFIL`, con los diez conceptos seis "
+    "veces más que los otros cuarenta y descripciones traducidas entre las condiciones, y "
+    "`unet --pasos 8500 --semilla 12 --desde PERFIL`, con los diez el triple, dos de cada tres textos traducidos, y "
+    "sonidos de lejos, de cerca, varias veces y con algo detrás",
     "audioldm/vae": (
         "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, "
         "`juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, "
@@ -112,7 +114,8 @@ NOTAS = {
         "la cuarta, con uno de 4000 que al llegar a 2400 se acortó a 2600, la quinta, con uno de 2200 que al llegar "
         "a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400. La octava, con la "
         "tasa a 1e-3 y en una CPU sin AVX512, cambió de plan sobre la marcha: 1800 pasos; a los mil, 6000; a los 1100, "
-        "3600; a los 1400, 3000; y a los 1900, los 2600 que se dieron.\n"
+        "3600; a los 1400, 3000; y a los 1900, los 2600 que se dieron. La décima, con la tasa a 8e-4, se empezó con un "
+        "plan de 7500 pasos y, al llegar a 5000, se alargó a 8500; los lotes enteros, en bfloat16.\n"
     ),
     "clap": (
         "- **Aviso:** la torre de sonido se empezó con un plan de 1000 pasos y, al llegar a 400, se acortó a 600; los "
@@ -145,7 +148,7 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
             parametros += sum(s.get_tensor(k).numel() for k in s.keys())
     minutos = "menos de cinco minutos en una CPU de dos núcleos"
     if "segundos" in curva:
-        que_cpu = "sin AVX512" if carpeta in ("clip", "clap", "audioldm/unet") else "con AVX512-BF16"
+        que_cpu = "sin AVX512" if carpeta in ("clip", "clap") else "con AVX512-BF16"
         hilos = "dos hilos" if carpeta == "audioldm/unet" else "un hilo"
         cual = "la última tanda, " if carpeta in TANDAS else ""
         minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu}), "
