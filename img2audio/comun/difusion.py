@@ -83,13 +83,14 @@ def por_ventanas(
     x: torch.Tensor,       # latente, `(n, canales, tramas, bandas)`
     ventana: int | None,   # tramas; si no se da, o si `x` cabe, de una vez
 ) -> torch.Tensor:         # como `x`
-    "La media, en cada trama, de lo que se prevé en las ventanas que la cubren."
+    """La media, en cada trama, de lo que se prevé en las ventanas que la cubren. Cada una empieza a tres cuartos de la
+    anterior, o antes, para que la última acabe con el latente."""
     n = x.shape[2]
     if ventana is None or ventana >= n: return prever(x)
     subida = torch.arange(1, ventana + 1, device=x.device)
     peso = subida.minimum(subida.flip(0)).to(x.dtype)[:, None]  # un triángulo
     suma, pesos = torch.zeros_like(x), torch.zeros_like(x[:1, :1, :, :1])
-    veces = 1 + math.ceil(2*(n - ventana)/ventana)
+    veces = 1 + math.ceil((n - ventana)/(.75*ventana))
     for i in np.linspace(0, n - ventana, veces).round().astype(int):
         suma[:, :, i:i + ventana] += peso*prever(x[:, :, i:i + ventana])
         pesos[:, :, i:i + ventana] += peso
