@@ -286,7 +286,7 @@ def test_buscar_en_la_onda(navegador):
         pista.press(' ')
         p.wait_for_function("document.querySelector('.i2a audio').currentTime > .2")
         p.get_by_role('button', name='Pausa').click()
-        assert p.get_by_role('button', name='Escuchar').is_visible()
+        p.get_by_role('button', name='Escuchar').wait_for()
         va = float(pista.evaluate('e => e.style.getPropertyValue("--va")'))
         assert abs(va * SEGUNDOS - segundo(p)) < 0.1  # la aguja, donde suena
 
