@@ -32,6 +32,7 @@ from img2audio.comun.vectores import (
     imagenes_validas,
     leer_embeddings,
     por_trozos,
+    sin_repetir,
 )
 
 # %% ../nbs/01_embeddings.ipynb #09b4823e
@@ -143,11 +144,8 @@ def extraer_embeddings(
     dispositivo: str = "cpu",        # de los codificadores
 ):                                   # `Dataset`: la tabla con `clip` y `clap`, cada una `(512,)` float32
     "Pasa cada descripción por CLIP y por CLAP, y guarda la tabla. Lanza `ValueError` si la tabla no sirve."
-    captions = descripciones(tabla)
+    distintas, cual = sin_repetir(descripciones(tabla))
     if parte < 1: raise ErrorDeUso(f"parte debe ser al menos 1, y es {parte}.")
-    fila = {}  # de cada descripción distinta, cuál es
-    cual = np.array([fila.setdefault(t, len(fila)) for t in captions])
-    distintas = list(fila)
     cods = dict(clip=CodificadorCLIP(perfil, dispositivo), clap=CodificadorCLAP(perfil, dispositivo))
     def calcular(textos):
         return {columna: c.texto(textos, batch_size).numpy() for columna, c in cods.items()}

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DIMENSION', 'FILAS', 'comprobar_vectores', 'dispositivo_valido', 'en_lotes', 'adelantado', 'imagenes_validas',
-           'descripciones', 'huella_extraccion', 'escribir_tabla', 'por_trozos', 'abrir_parquet', 'leer_embeddings',
-           'matriz', 'escribir_partes', 'escribir_con_vectores', 'guardar_txt', 'leer_txt', 'dibujar_matrices',
-           'dibujar_nubes']
+           'descripciones', 'sin_repetir', 'huella_extraccion', 'escribir_tabla', 'por_trozos', 'abrir_parquet',
+           'leer_embeddings', 'matriz', 'escribir_partes', 'escribir_con_vectores', 'guardar_txt', 'leer_txt',
+           'dibujar_matrices', 'dibujar_nubes']
 
 # %% ../../nbs/comun/vectores.ipynb #vec0a004
 import hashlib
@@ -133,6 +133,15 @@ def descripciones(
     if sobran: raise ErrorDeUso(f"La tabla ya tiene {sorted(sobran)}: quítelas con remove_columns.")
     if not len(tabla): raise ErrorDeUso("La tabla no tiene ninguna descripción.")
     return textos_validos(tabla["caption"])
+
+# %% ../../nbs/comun/vectores.ipynb #vec0a060
+def sin_repetir(
+    textos: list[str],
+) -> tuple[list[str], np.ndarray]:   # los distintos, en su orden, y de cada uno de los dados, cuál es el suyo, `(n,)`
+    "Cada texto una vez."
+    sitio = {}
+    cual = np.array([sitio.setdefault(t, len(sitio)) for t in textos], int)
+    return list(sitio), cual
 
 # %% ../../nbs/comun/vectores.ipynb #d647fa79
 def _del_tokenizer(tokenizer) -> bytes:
