@@ -287,6 +287,7 @@ def test_buscar_en_la_onda(navegador):
         p.wait_for_function("document.querySelector('.i2a audio').currentTime > .2")
         p.get_by_role('button', name='Pausa').click()
         p.get_by_role('button', name='Escuchar').wait_for()
+        assert p.get_by_role('button', name='Escuchar').is_visible()
         va = float(pista.evaluate('e => e.style.getPropertyValue("--va")'))
         assert abs(va * SEGUNDOS - segundo(p)) < 0.1  # la aguja, donde suena
 

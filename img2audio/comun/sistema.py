@@ -392,18 +392,23 @@ def numero(
     raise argparse.ArgumentTypeError(f"no se entiende «{texto}»; {sobra}")
 
 # %% ../../nbs/comun/sistema.ipynb #av000021
+def _de_glibc(
+    nombre: str,
+):               # `None` en macOS, Windows y musl
+    "Una función de glibc."
+    try: return getattr(ctypes.CDLL(None), nombre)
+    except (AttributeError, TypeError): return None
+
 def reutilizar_memoria() -> bool:  # si se pudo
     "La memoria que se suelte queda para la próxima vez, hasta 1 GiB por bloque (`mallopt(3)`: recorte y `mmap`)."
-    try: mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, TypeError): return False  # macOS, Windows, musl
-    return bool(mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
+    mallopt = _de_glibc("mallopt")
+    return bool(mallopt and mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
 
 # %% ../../nbs/comun/sistema.ipynb #av000027
 def devolver_memoria() -> bool:  # si había algo que devolver
     "La memoria suelta, de vuelta al sistema (`malloc_trim`, de glibc; en otros, nada)."
-    try: recortar = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, TypeError): return False  # macOS, Windows, musl
-    return bool(recortar(0))
+    recortar = _de_glibc("malloc_trim")
+    return bool(recortar and recortar(0))
 
 # %% ../../nbs/comun/sistema.ipynb #av000024
 def pico() -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..base_de_datos import CLASES, MODOS, SUJETOS, UNIONES
 from ..comun.sonidos import FRECUENCIA
-from .ejemplos import mel_en_bucle
+from .ejemplos import mel_en_bucle, por_clase
 
 # %% ../../nbs/taller/atributos.ipynb #atr00007
 def alejar(
@@ -93,8 +93,8 @@ def con_atributos(
     por_fondo: int = 2,      # y con cada fondo; de las demás, la mitad
 ) -> list[dict]:             # otros, con su `atributo`
     "Los mismos sonidos, de lejos, de cerca, varias veces, y con otra cosa detrás."
-    azar, por, hechos = random.Random(semilla), {}, []
-    for c in clips: por.setdefault(c["clase"], []).append(c)
+    azar, hechos = random.Random(semilla), []
+    por = {suyos[0]["clase"]: suyos for suyos in por_clase(clips)}
     def hacer(clase, atributo, f, cuantos):
         cuantos = cuantos if clase in CLASES else cuantos//2
         for c in azar.sample(por[clase], min(cuantos, len(por[clase]))):
