@@ -115,7 +115,8 @@ NOTAS = {
         "a 800 se acortó a 1600, y la sexta, con uno de 3000 que al llegar a 200 se acortó a 1400. La octava, con la "
         "tasa a 1e-3 y en una CPU sin AVX512, cambió de plan sobre la marcha: 1800 pasos; a los mil, 6000; a los 1100, "
         "3600; a los 1400, 3000; y a los 1900, los 2600 que se dieron. La décima, con la tasa a 8e-4, se empezó con un "
-        "plan de 7500 pasos y, al llegar a 5000, se alargó a 8500; los lotes enteros, en bfloat16.\n"
+        "plan de 7500 pasos y, al llegar a 5000, se alargó a 8500; los lotes enteros, en bfloat16. Se dio con un guion "
+        "de prueba, antes de que la orden supiera de atributos: los mismos sonidos, y otro sorteo de las frases.\n"
     ),
     "clap": (
         "- **Aviso:** la torre de sonido se empezó con un plan de 1000 pasos y, al llegar a 400, se acortó a 600; los "
