@@ -79,6 +79,10 @@ FICHAS = {  # carpeta -> (título, clase, orden, qué es, datos)
 }
 
 TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
+    "clip": "`python -m img2audio.taller.miniatura clip --pasos 1000`, semilla 0; después, `clip --desde PERFIL`, "
+    "semilla 0: la última capa de la torre de imagen, 1500 pasos sobre 38 400 imágenes con las fotografías de los "
+    "conceptos por igual, y la media de sus pesos (0,7) con los de antes (0,3). La curva de este repaso está en "
+    "`curva_repaso.jsonl`",
     "audioldm/unet": "`python -m img2audio.taller.miniatura unet --pasos 2600`, semilla 0, con ruido de condición 0,6; "
     "después, cada vez desde los pesos anteriores, `unet --pasos 1600 --semilla 1 --desde PERFIL`, con ruido hasta 2, "
     "`unet --pasos 720 --semilla 2 --desde PERFIL`, con ruido hasta 1 y la brecha de CLAP ya cerrada, "
@@ -88,9 +92,10 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "en los lotes enteros, `unet --pasos 2000 --semilla 9 --desde PERFIL`, sobre los latentes del VAE afinado "
     "y con la motosierra repasada el triple, `unet --pasos 2600 --semilla 10 --desde PERFIL`, con las cincuenta "
     "clases por igual y el CLAP nuevo, `unet --pasos 1500 --semilla 11 --desde PERFIL`, con los diez conceptos seis "
-    "veces más que los otros cuarenta y descripciones traducidas entre las condiciones, y "
+    "veces más que los otros cuarenta y descripciones traducidas entre las condiciones, "
     "`unet --pasos 8500 --semilla 12 --desde PERFIL`, con los diez el triple, dos de cada tres textos traducidos, y "
-    "sonidos de lejos, de cerca, varias veces y con algo detrás",
+    "sonidos de lejos, de cerca, varias veces y con algo detrás, y `unet --pasos 6500 --semilla 13 --desde PERFIL`, "
+    "con los diez algo menos del doble",
     "audioldm/vae": (
         "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, "
         "`juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, "
@@ -130,12 +135,14 @@ NOTAS = {
         "centros de lo que suena y de lo que no.\n"
     ),
     "clip": (
-        "- **Aviso:** se entrenó con un guion de prueba, antes de que existiera la orden, con los mismos pasos: 48 000 "
-        "imágenes, 1000 pasos de la torre de imagen, 1700 de la de texto y 600 más de repaso de los nombres, y 900 de "
-        "la última capa, con 30 000 de las imágenes. Hasta esos 900, la torre de imagen solo oyó nombres de lo que se "
-        "ve, y no de lo que suena. La última capa se afinó dos veces: en las imágenes de prueba se vio que la primera "
-        "perdía conceptos, y se añadieron entonces las frases de lo que suena. La curva de la torre de texto está en "
-        "`curva_texto.jsonl`.\n"
+        "- **Aviso:** se entrenó con un guion de prueba, antes de que existiera la primera orden, con los mismos "
+        "pasos: 48 000 imágenes, 1000 pasos de la torre de imagen, 1700 de la de texto y 600 más de repaso de los "
+        "nombres, y 900 de la última capa, con 30 000 de las imágenes. Hasta esos 900, la torre de imagen solo oyó "
+        "nombres de lo que se ve, y no de lo que suena. La última capa se afinó dos veces: en las imágenes de prueba "
+        "se vio que la primera perdía conceptos, y se añadieron entonces las frases de lo que suena. También en ellas"
+        " se vio que faltaban bebés; qué imágenes y cuánto de lo nuevo, en el repaso, se escogió con una de cada "
+        "cinco fotografías de entrenamiento, apartada, y después se dio con todas. La curva de la torre de texto está"
+        " en `curva_texto.jsonl`.\n"
     ),
 }
 
@@ -151,7 +158,7 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     if "segundos" in curva:
         que_cpu = "sin AVX512" if carpeta in ("clip", "clap") else "con AVX512-BF16"
         hilos = "dos hilos" if carpeta == "audioldm/unet" else "un hilo"
-        cual = "la última tanda, " if carpeta in TANDAS else ""
+        cual = "la última tanda, " if carpeta in TANDAS and carpeta != "clip" else ""
         minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu}), "
         minutos += "a la vez que otros trabajos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))

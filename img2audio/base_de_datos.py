@@ -148,9 +148,11 @@ def describir(
     clases: list[str],                # una o más de las cincuenta
     idioma: str,                      # `es` o `en`
     azar: random.Random,              # fuente de azar; con la misma, la misma frase en los dos idiomas
+    modos: list[str] | None = None,   # entre los que se elige; si no, los `MODOS` del idioma
 ) -> str:                             # la descripción
     "Escribe una descripción de lo que suena con la gramática del proyecto."
-    partes = [" ".join(filter(None, (azar.choice(SUJETOS[c][idioma]), azar.choice(MODOS[idioma])))) for c in clases]
+    modos = modos or MODOS[idioma]
+    partes = [" ".join(filter(None, (azar.choice(SUJETOS[c][idioma]), azar.choice(modos)))) for c in clases]
     return azar.choice(UNIONES[idioma]).join(partes)
 
 # %% ../nbs/00_base_de_datos.ipynb #3eeba0ef

@@ -52,7 +52,6 @@ def racimos(
 # %% ../../nbs/comun/indice.ipynb #ind00011
 ARCHIVO_INDICE = "descripciones.safetensors"  # junto a los pesos del Traductor
 ARCHIVO_NOMBRES = "nombres.safetensors"       # al lado, y en el espacio de CLIP: cómo se llama lo que se ve
-_SUAVE = .01  # temperatura del parecido con cada lado: casi el racimo más cercano
 
 def parecido_suave(
     x: torch.Tensor,         # de norma 1, `(n, 512)`
@@ -71,6 +70,7 @@ class Indice:
     otros: torch.Tensor | None = None      # centros de otras cosas, `(k, 512)`
     umbral: float = 0.                     # margen por debajo del cual un texto es ajeno
     dobles: list[str] = field(default_factory=list)  # de las frases, las que nombran dos sonidos
+    suave: float = .01                     # temperatura del parecido con cada lado: casi el racimo más cercano
 
     def cercanas(self,
         condicion: torch.Tensor,     # `(512,)`
@@ -88,7 +88,7 @@ class Indice:
         comprobar_vectores(clap)
         if self.otros is None: return torch.full((len(clap),), torch.inf)
         x = F.normalize(clap.cpu().float(), dim=1)
-        return parecido_suave(x, self.conocidos, _SUAVE) - parecido_suave(x, self.otros, _SUAVE)
+        return parecido_suave(x, self.conocidos, self.suave) - parecido_suave(x, self.otros, self.suave)
 
     def ajenos(self,
         clap: torch.Tensor,   # de textos, `(n, 512)`
@@ -97,24 +97,30 @@ class Indice:
         return self.margen(clap) < self.umbral
 
 # %% ../../nbs/comun/indice.ipynb #ind00012
+def _centros(x: torch.Tensor, k: int) -> torch.Tensor:   # de norma 1
+    "Los de `k` racimos; si no son más que `k`, ellos mismos."
+    return racimos(x, k) if len(x) > k else F.normalize(x.float(), dim=1)
+
 def crear_indice(
     textos: list[str],                    # las frases
     clap: torch.Tensor,                   # sus embeddings, `(n, 512)`
     propios: torch.Tensor | None = None,  # de textos de lo que conoce, `(m, 512)`
     otros: torch.Tensor | None = None,    # de textos de otras cosas, `(m, 512)`
     apartados: torch.Tensor | None = None,  # de otros textos de lo que conoce, para poner el umbral
-    k: int = 96,                          # racimos de cada lado
+    k: int = 96,                          # racimos de cada lado, a lo sumo
     suyas: bool = True,                   # si también las frases son de lo que conoce
     falsos: float = .01,                  # qué parte de los apartados queda por debajo del umbral
     dobles: tuple[str, ...] = (),         # de las frases, las que nombran dos sonidos
+    suave: float = .01,                   # temperatura del parecido con cada lado
 ) -> Indice:
-    "El índice de un perfil; sin `propios`, `otros` y `apartados`, ningún texto le es ajeno. Lanza lo que `racimos`."
+    "El índice de un perfil; sin `propios`, `otros` y `apartados`, ningún texto le es ajeno."
     comprobar_vectores(clap)
     if len(textos) != len(clap): raise ErrorDeUso(f"Hay {len(textos)} frases y {len(clap)} embeddings.")
     clap = F.normalize(clap.float(), dim=1)
     if propios is None: return Indice(textos, clap, dobles=list(dobles))
-    conocidos = torch.cat([racimos(propios, k), clap]) if suyas else racimos(propios, k)
-    sin_umbral = Indice(textos, clap, conocidos, racimos(otros, k), dobles=list(dobles))
+    comprobar_vectores(propios, otros)
+    conocidos = torch.cat([_centros(propios, k), clap]) if suyas else _centros(propios, k)
+    sin_umbral = Indice(textos, clap, conocidos, _centros(otros, k), dobles=list(dobles), suave=suave)
     umbral = sin_umbral.margen(apartados).quantile(falsos).item()
     return replace(sin_umbral, umbral=round(umbral, 4))
 
@@ -127,9 +133,9 @@ def guardar_indice(
     "Escribe el índice entero, o nada."
     tensores = dict(clap=indice.clap, conocidos=indice.conocidos, otros=indice.otros)
     tensores = {n: x.half().contiguous() for n, x in tensores.items() if x is not None}
-    frases = json.dumps(dict(textos=indice.textos, umbral=indice.umbral, dobles=indice.dobles), ensure_ascii=False)
+    frases = {n: getattr(indice, n) for n in ("textos", "umbral", "dobles", "suave")}
     destino = Path(carpeta)/archivo
-    with de_una_vez(destino) as f: save_file(tensores, f, metadata=dict(indice=frases))
+    with de_una_vez(destino) as f: save_file(tensores, f, metadata=dict(indice=json.dumps(frases, ensure_ascii=False)))
     return destino
 
 def leer_indice(

@@ -11,7 +11,7 @@ import random
 
 import numpy as np
 
-from ..base_de_datos import CLASES, MODOS, SUJETOS, UNIONES
+from ..base_de_datos import CLASES, MODOS, SUJETOS, UNIONES, describir
 from ..comun.sonidos import FRECUENCIA
 from .ejemplos import mel_en_bucle, por_clase
 
@@ -76,8 +76,7 @@ def decir_sin(
 ) -> str:
     "Una frase que dice qué suena, sin ninguno de esos atributos."
     reservados = {MODOS[idioma][i] for i in _MODO.values()}
-    modo = azar.choice([m for m in MODOS[idioma] if m not in reservados])
-    return f"{azar.choice(SUJETOS[clase][idioma])} {modo}".strip()
+    return describir([clase], idioma, azar, [m for m in MODOS[idioma] if m not in reservados])
 
 # %% ../../nbs/taller/atributos.ipynb #atr00016
 def clave_de(

@@ -415,8 +415,8 @@ def crear_unet() -> UNet2DConditionModel:
 
 # %% ../../nbs/taller/audioldm.ipynb #a4c10005
 # cuántas veces más que otra clase se repasan los diez conceptos: un reloj se oye entero, y esas otras cuatro cuestan
-VECES = dict.fromkeys(CLASES, 3.) | dict(
-    clock_tick=12., chainsaw=6., person_sneeze=6., helicopter=4.5, baby_cry=4.5)
+VECES = dict.fromkeys(CLASES, 1.8) | dict(
+    clock_tick=8., chainsaw=3.5, person_sneeze=3.5, helicopter=2.5, baby_cry=2.5)
 CON_FONDO, CON_MODO = .015, .05   # de lo que se repasa una clase, cuánto más con cada fondo, y de cada modo
 
 def _parte(

@@ -7,6 +7,7 @@ __all__ = ['ORDEN', 'NECESITA', 'SIGUEN', 'indice_mini', 'indice_de_nombres', 'e
            'entrenar_uno', 'principal_miniatura']
 
 # %% ../../nbs/taller/miniatura.ipynb #6044979f
+import filecmp
 import json
 import random
 from pathlib import Path
@@ -24,7 +25,8 @@ from ..embeddings import CodificadorCLAP, CodificadorCLIP
 from .audioldm import afinar_decodificador, afinar_juntos, entrenar_unet, entrenar_vae, entrenar_vocoder
 from .ejemplos import dibujos_por_clase
 from .entrenamiento import guardar_modelo
-from .mirada import entrenar_clip
+from .fotos import cargar_cifar100
+from .mirada import entrenar_clip, nombres_imagenet, repasar_mirada
 from .palabras import PALABRAS, nombres_emoji, sonidos_de
 from .torres import entrenar_clap
 from ..traductor import Traductor, con_memoria, entrenar_traductor
@@ -75,11 +77,14 @@ def indice_de_nombres(
     perfil,                     # `Perfil` con CLIP ya entrenado
     semilla: int = 0,
 ) -> Indice:
-    "Cómo se llama lo que se ve, en español, y qué suena; el umbral deja fuera uno de cada diez dibujos de conceptos."
+    """Cómo se llama lo que se ve, en español, y qué suena; el umbral deja fuera trece de cien dibujos de conceptos.
+
+    Lo que no suena se llama como los emojis, como las clases de CIFAR-100 y como las mil de ImageNet."""
     clip, nombres = CodificadorCLIP(perfil), _cosas()["es"]
-    suenan, todos = (F.normalize(clip.texto(textos), dim=1) for textos in (_SE_VE, nombres))
-    dibujos = clip.imagen(_escenas(20, semilla))
-    return crear_indice(nombres, todos, suenan, _lejos(todos, suenan, .5), dibujos, suyas=False, falsos=.1)
+    clases = [c.replace("_", " ") for c in (*sorted(set(cargar_cifar100("train")["label"])), *nombres_imagenet())]
+    suenan, todos, otros = (F.normalize(clip.texto(textos), dim=1) for textos in (_SE_VE, nombres, clases))
+    dibujos, lejos = clip.imagen(_escenas(20, semilla)), _lejos(torch.cat([todos, otros]), suenan, .5)
+    return crear_indice(nombres, todos, suenan, lejos, dibujos, k=420, suyas=False, falsos=.13, suave=.03)
 
 # %% ../../nbs/taller/miniatura.ipynb #5fd0b9c9
 def entrenar_traductor_mini(
@@ -118,7 +123,7 @@ NECESITA = dict(  # lo que tiene que estar hecho antes
     decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], juntos=["audioldm/vae", "audioldm/vocoder"],
     unet=["clap", "audioldm/vae", "clip", "traductor"], traductor=["clap", "clip"])
 SIGUEN = dict(    # los que pueden partir de otro perfil: su carpeta en él, y la tasa con que siguen
-    unet=("audioldm/unet", 5e-4), vocoder=("audioldm/vocoder", 5e-4))
+    clip=("clip", 6e-4), unet=("audioldm/unet", 8e-4), vocoder=("audioldm/vocoder", 5e-4))
 
 def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
     "Que lo que se pide se pueda hacer."
@@ -127,15 +132,19 @@ def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
         if (salida/falta).exists(): continue
         raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
     if desde and modelo not in SIGUEN:
-        raise ErrorDeUso("Solo el UNet y el vocoder pueden partir de otro perfil: "
+        raise ErrorDeUso("Solo CLIP, el UNet y el vocoder pueden partir de otro perfil: "
                          f"quite --desde, o pida uno de ellos en vez de «{modelo}».")
 
-def _opciones(modelo: str, pasos: int | None, semilla: int, desde: Path | None) -> dict:
+def _otro_clap(salida: Path, desde: Path) -> bool:
+    "Si no es el mismo: si lo es, no hay nada que llevar del uno al otro."
+    return not filecmp.cmp(*(Path(p)/"clap"/"model.safetensors" for p in (salida, desde)), shallow=False)
+
+def _opciones(modelo: str, salida: Path, pasos: int | None, semilla: int, desde: Path | None) -> dict:
     "Las que se dan a quien lo entrena; lo que no se diga, como venga de fábrica."
     opciones = dict(semilla=semilla)
     if pasos: opciones["pasos"] = pasos
     if desde: opciones |= dict(desde=Path(desde)/SIGUEN[modelo][0], lr=SIGUEN[modelo][1])
-    if desde and modelo == "unet": opciones["su_clap"] = Path(desde)/"clap"
+    if desde and modelo == "unet" and _otro_clap(salida, desde): opciones["su_clap"] = Path(desde)/"clap"
     return opciones
 
 # %% ../../nbs/taller/miniatura.ipynb #e28c13f8
@@ -145,18 +154,19 @@ def entrenar_uno(
     trabajo: Path,                # carpeta de los estados intermedios
     pasos: int | None = None,
     semilla: int = 0,
-    desde: Path | None = None,    # perfil del que parten el UNet o el vocoder; si no, de cero
+    desde: Path | None = None,    # perfil del que parten CLIP, el UNet o el vocoder; si no, de cero
 ) -> None:
     """Entrena un modelo de la miniatura. Lanza `ValueError` si no se conoce, y `FileNotFoundError` si falta otro del
     que depende."""
     salida, suyo = Path(salida), Path(trabajo)/modelo
     _comprobar(modelo, salida, desde)
-    opciones, ldm = _opciones(modelo, pasos, semilla, desde), salida/"audioldm"
+    opciones, ldm = _opciones(modelo, salida, pasos, semilla, desde), salida/"audioldm"
     perfil = Perfil("mini", *(str(salida/m) for m in ("clip", "clap", "audioldm", "traductor")))
     # dos a la vez se mezclarían la curva y el estado: el segundo espera, y se lo encuentra hecho
     with por_turno(suyo):
         match modelo:
             case "clap": entrenar_clap(suyo, salida/"clap", **opciones)
+            case "clip" if desde: repasar_mirada(suyo, salida/"clip", **opciones)
             case "clip": entrenar_clip(suyo, salida/"clip", **opciones)
             case "vae": entrenar_vae(suyo, ldm, **opciones)
             case "decodificador": afinar_decodificador(suyo, ldm, **opciones)
@@ -173,7 +183,7 @@ def principal_miniatura(
     trabajo: Param("Carpeta de los estados intermedios, para reanudar", str) = "trabajo",
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
     semilla: Param("Semilla", int) = 0,
-    desde: Param("Carpeta de un perfil del que partir (solo unet y vocoder); si no, de cero", str) = "",
+    desde: Param("Carpeta de un perfil del que partir (solo clip, unet y vocoder); si no, de cero", str) = "",
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     with errores_en_claro("img2audio.taller.miniatura", "interrumpido; la próxima vez sigue donde iba"):

@@ -6,7 +6,8 @@
 __all__ = ['ESTILOS', 'DE_EXAMEN', 'LADO', 'IMAGENET', 'iconos_de_emoji', 'pintar_emojis', 'Cuadros', 'nombres_de', 'otro_color',
            'emojis_de_examen', 'cuadros_de_los_datos', 'Nombres', 'TorreAlta', 'primeros_bloques', 'muestras',
            'acertar', 'apuntar', 'perdida_mirada', 'nacer', 'entrenar_mirada', 'Proyeccion', 'resumenes',
-           'afinar_proyeccion', 'juntar', 'procesador_clip', 'entrenar_clip', 'nombres_imagenet']
+           'afinar_proyeccion', 'juntar', 'procesador_clip', 'entrenar_clip', 'nombres_imagenet', 'repasar_mirada',
+           'torre_de']
 
 # %% ../../nbs/taller/mirada.ipynb #fd2f54d3
 import copy
@@ -14,6 +15,7 @@ import json
 import math
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,9 @@ from transformers import CLIPImageProcessorPil
 
 from ..comun.clip_lite0 import CLIPLite0, CLIPLite0Config, Lite0
 from ..comun.imagenes import abrir_imagen, cargar_dibujos
+from ..comun.perfiles import cargar_perfil
 from ..comun.sistema import carpeta_datos, de_una_vez, descargar
+from ..embeddings import CodificadorCLIP
 from .ejemplos import dibujos_por_clase
 from .entrenamiento import entrenar, guardar_modelo
 from .fotos import CIFAR_CONCEPTOS, cargar_cifar100, cargar_fotos
@@ -146,17 +150,20 @@ class Cuadros:
         azar: random.Random,
     ) -> tuple:           # imagen; por cada cosa que se ve, las frases inglesas que la nombran; y si es una fotografía
         suerte = azar.random()
-        if suerte < .42: return self._dibujo([azar.choice(list(self.emojis))], self.emojis, azar, .2)
-        if suerte < .60: return self._dibujo([azar.choice(list(self.dibujos))], self.dibujos, azar, .3)
-        if suerte < .64: return self._dibujo(azar.sample(list(self.dibujos), 2), self.dibujos, azar, .3)
-        if suerte < .68: return self._dibujo([azar.choice(list(self.otros))], self.otros, azar, .3)
-        if suerte < .84:
-            clase = azar.choice(list(self.fotos))
-            foto = _encuadrar(azar.choice(self.fotos[clase]), azar, .65)
-            return _sin_nitidez(foto, azar, .35), [nombres_de(clase)], True
+        if suerte < .34: return self._dibujo([azar.choice(list(self.emojis))], self.emojis, azar, .2)
+        if suerte < .52: return self._dibujo([azar.choice(list(self.dibujos))], self.dibujos, azar, .3)
+        if suerte < .56: return self._dibujo(azar.sample(list(self.dibujos), 2), self.dibujos, azar, .3)
+        if suerte < .60: return self._dibujo([azar.choice(list(self.otros))], self.otros, azar, .3)
+        if suerte < .84: return self._foto(azar)
         etiqueta, foto = azar.choice(self.cifar)
-        que = nombres_de(CIFAR_CONCEPTOS.get(etiqueta, etiqueta))
-        return _encuadrar(foto, azar, .75), [que], False  # a 32 × 32, apenas es una fotografía
+        return _encuadrar(foto, azar, .75), [nombres_de(CIFAR_CONCEPTOS.get(etiqueta, etiqueta))], False
+
+    def _foto(self, azar: random.Random) -> tuple:
+        "Una fotografía de un concepto; a 32 × 32 apenas lo es, y de lo que la red decía de ella no se aprende."
+        clase = azar.choice(list(self.fotos))
+        foto = azar.choice(self.fotos[clase])
+        vista = _sin_nitidez(_encuadrar(foto, azar, .65), azar, .35)
+        return vista, [nombres_de(clase)], min(foto.size) > 32
 
     def _fondo(self, azar: random.Random) -> Image.Image:
         suerte, color = azar.random(), tuple(azar.randrange(256) for _ in range(3))
@@ -218,8 +225,11 @@ def cuadros_de_los_datos(
             emojis.setdefault(nombres[codigo]["en"][0], []).append(Image.open(f).convert("RGBA"))
     dibujos, otros = (dibujos_por_clase(otros=x, sin=DE_EXAMEN) for x in (False, True))
     for f in cargar_fotos("train"): fotos.setdefault(f["clase"], []).append(abrir_imagen(f["archivo"]))
-    cifar = cargar_cifar100("train").shuffle(seed=0).select(range(de_cifar))
-    return Cuadros(emojis, dibujos, otros, fotos, [(c["label"], c["image"].convert("RGB")) for c in cifar])
+    cifar = cargar_cifar100("train").shuffle(seed=0)
+    for c in cifar.filter(lambda etiqueta: etiqueta in CIFAR_CONCEPTOS, input_columns="label"):
+        fotos.setdefault(CIFAR_CONCEPTOS[c["label"]], []).append(c["image"].convert("RGB"))
+    unas = cifar.select(range(de_cifar))
+    return Cuadros(emojis, dibujos, otros, fotos, [(c["label"], c["image"].convert("RGB")) for c in unas])
 
 # %% ../../nbs/taller/mirada.ipynb #be909f8c
 class Nombres:
@@ -468,3 +478,52 @@ def nombres_imagenet() -> list[str]:
         filas = (carpeta_datos()/"imagenet_clases.txt").read_text(encoding="utf-8").splitlines()
         return [f.split("\t")[1].strip().replace("_", " ") for f in filas]
     return [f.strip() for f in Path(descargar(*IMAGENET)).read_text(encoding="utf-8").splitlines()]
+
+# %% ../../nbs/taller/mirada.ipynb #rep00002
+def repasar_mirada(
+    carpeta: Path,              # de trabajo
+    destino: Path,              # donde se guarda el modelo acabado
+    desde: Path,                # el CLIP del que se parte
+    pasos: int = 1_500,
+    semilla: int = 0,
+    cuantas: int = 38_400,      # imágenes
+    lr: float = 6e-4,
+    parte: float = .7,          # de la media de los pesos, cuánto es de lo nuevo
+    modelo_maestro: tuple | None = None,   # de `maestro`
+    publicada: tuple | None = None,        # de `lite0_publica`
+    emojis: dict | None = None,            # de `nombres_emoji`
+    cuadros: Cuadros | None = None,
+    clases: list[str] | None = None,       # los nombres de las clases de la red publicada
+) -> None:
+    "Repasa la última capa de la torre de imagen. Lanza `ConnectionError` si algo no se puede bajar."
+    carpeta, emojis = Path(carpeta), emojis or nombres_emoji()
+    enseña, (lite0, *ultima) = modelo_maestro or maestro(), publicada or lite0_publica()
+    cuadros = cuadros or cuadros_de_los_datos(carpeta/"emojis", emojis)
+    clases = [c.replace("_", " ") for c in clases or nombres_imagenet()]
+    clip = CodificadorCLIP(replace(cargar_perfil("mini"), clip=str(desde)))
+    def leer(frases): return F.normalize(clip.texto(frases), dim=1)
+    vistas, que, fotos = muestras(cuadros, lite0, cuantas, semilla)
+    frases = sorted({f for fs in que for f in sum(fs, [])} | set(clases))
+    español = {en: es for es, en in frases_para_leer(emojis, semilla=semilla, audiocaps=False)[1]}
+    leidos = [leer(fs) for fs in (frases, [español.get(f, f) for f in frases])]
+    alta = torre_de(clip.modelo, lite0)
+    antes = copy.deepcopy(alta)
+    nombres = Nombres(frases, vectores_maestro(frases, *enseña))
+    afinar_proyeccion(carpeta, alta, lite0, ultima, vistas, que, fotos, nombres, leidos, leer(clases), pasos, lr=lr,
+                      semilla=semilla)
+    with torch.no_grad():
+        clip.modelo.visual_projection.weight.copy_(torch.lerp(antes.proyeccion.weight, alta.proyeccion.weight, parte))
+        clip.modelo.logit_scale.copy_(torch.lerp(antes.escala, alta.escala, parte))
+    guardar_modelo(clip.modelo, destino, carpeta, clip.tokenizer, clip.procesador, curva="curva_repaso.jsonl")
+
+def torre_de(
+    modelo: CLIPLite0,
+    lite0: Lite0,
+) -> TorreAlta:       # su proyección, ya a 512
+    "La parte alta de la torre de imagen de un CLIP acabado."
+    alta = TorreAlta(lite0, modelo.config.projection_dim).eval()
+    alta.bloques.load_state_dict(modelo.vision_model.bloques[TorreAlta.quietos:].state_dict())
+    alta.cabeza.load_state_dict(modelo.vision_model.cabeza.state_dict())
+    alta.proyeccion.load_state_dict(modelo.visual_projection.state_dict())
+    alta.escala.data.copy_(modelo.logit_scale)
+    return alta

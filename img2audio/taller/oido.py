@@ -173,7 +173,7 @@ def etiquetas_oidas(
     return tabla.assign(puntos=[filas[q][o[0]] for q, o in orden.items()])
 
 # %% ../../nbs/taller/oido.ipynb #oid0a002
-GENERALES = ("Silence", "Animal", "Livestock, farm animals, working animals")
+GENERALES = ("Silence", "Animal", "Domestic animals, pets", "Livestock, farm animals, working animals")
 
 def primera_propia(
     etiquetas: list[str],                    # de AudioSet, de más puntos a menos
