@@ -139,10 +139,10 @@ NOTAS = {
         "pasos: 48 000 imágenes, 1000 pasos de la torre de imagen, 1700 de la de texto y 600 más de repaso de los "
         "nombres, y 900 de la última capa, con 30 000 de las imágenes. Hasta esos 900, la torre de imagen solo oyó "
         "nombres de lo que se ve, y no de lo que suena. La última capa se afinó dos veces: en las imágenes de prueba "
-        "se vio que la primera perdía conceptos, y se añadieron entonces las frases de lo que suena. También en ellas"
-        " se vio que faltaban bebés; qué imágenes y cuánto de lo nuevo, en el repaso, se escogió con una de cada "
-        "cinco fotografías de entrenamiento, apartada, y después se dio con todas. La curva de la torre de texto está"
-        " en `curva_texto.jsonl`.\n"
+        "se vio que la primera perdía conceptos, y se añadieron entonces las frases de lo que suena. También en "
+        "ellas se vio que faltaban bebés; qué imágenes y cuánto de lo nuevo, en el repaso, se escogió con una de cada "
+        "cinco fotografías de entrenamiento, apartada, y después se dio con todas. La curva de la torre de texto está "
+        "en `curva_texto.jsonl`.\n"
     ),
 }
 
@@ -158,7 +158,8 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     if "segundos" in curva:
         que_cpu = "sin AVX512" if carpeta in ("clip", "clap") else "con AVX512-BF16"
         hilos = "dos hilos" if carpeta == "audioldm/unet" else "un hilo"
-        cual = "la última tanda, " if carpeta in TANDAS and carpeta != "clip" else ""
+        de_despues = any((sitio / f"curva_{c}.jsonl").exists() for c in ("juntos", "repaso"))  # su curva es otra
+        cual = ("la primera tanda, " if de_despues else "la última tanda, ") if carpeta in TANDAS else ""
         minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu}), "
         minutos += "a la vez que otros trabajos"
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))

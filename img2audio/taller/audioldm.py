@@ -10,6 +10,7 @@ __all__ = ['DIFUSION', 'VECES', 'CON_FONDO', 'CON_MODO', 'crear_vae', 'perdida_v
            'embeddings_de_textos', 'cambiar_condicion', 'perdida_unet', 'entrenar_unet']
 
 # %% ../../nbs/taller/audioldm.ipynb #19634f4f
+import filecmp
 import json
 import math
 import random
@@ -613,14 +614,13 @@ def entrenar_unet(
     latentes = latentes_de(clips, _abrir_vae(destino), inicios, tramas)
     embeddings, vacio, textos = decir(clap, traducir)
     unet = _abrir_unet(desde)
-    if su_clap:
+    # con el mismo CLAP no hay nada que llevar del uno al otro
+    if su_clap and not filecmp.cmp(*(Path(c)/"model.safetensors" for c in (clap, su_clap)), shallow=False):
         def en_fila(suyos, nada, de_textos): return torch.cat([suyos.flatten(0, 1), nada[None], *de_textos.values()])
         suyos, nada, leidos = decir(su_clap)
         sin_traducir = {c: textos[c][:len(de_antes)] for c, de_antes in leidos.items()}  # lo traducido ya es del nuevo
-        antes, ahora = en_fila(suyos, nada, leidos), en_fila(embeddings, vacio, sin_traducir)
-        if not torch.equal(antes, ahora):
-            coseno = cambiar_condicion(unet, antes, ahora)
-            print(f"Lo que dice el CLAP nuevo se lleva a lo que decía el viejo con coseno {coseno:.3f}")
+        coseno = cambiar_condicion(unet, en_fila(suyos, nada, leidos), en_fila(embeddings, vacio, sin_traducir))
+        print(f"Lo que dice el CLAP nuevo se lleva a lo que decía el viejo con coseno {coseno:.3f}")
     torch.manual_seed(semilla)
     # en medio clip caben dos golpes, y con dos no hay compás
     sin_reloj = VECES | dict(clock_tick=min(VECES.values()))

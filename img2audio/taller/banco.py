@@ -78,10 +78,12 @@ def extrapolar(
     tiempos: dict[int, float],   # de dos tamaños, segundos
     n: int,                      # el tamaño que interesa
 ) -> float:                      # segundos
-    "Lo que tardaría `n`, por la recta que pasa por dos tamaños medidos. Lanza `ValueError` si no son dos."
+    """Lo que tardaría `n`, por la recta de dos tamaños medidos; nunca menos que uno menor, que el ruido la tuerce
+    cuando tardan poco. Lanza `ValueError` si no son dos."""
     if len(tiempos) != 2: raise ErrorDeUso(f"Hacen falta dos tamaños medidos, y hay {len(tiempos)}.")
     (a, ta), (b, tb) = tiempos.items()
-    return ta + (tb - ta)/(b - a)*(n - a)
+    recta = ta + (tb - ta)/(b - a)*(n - a)
+    return max([recta, *(t for m, t in tiempos.items() if m <= n)])
 
 # %% ../../nbs/taller/banco.ipynb #ba2c0011
 def gemm(

@@ -7,7 +7,6 @@ __all__ = ['ORDEN', 'NECESITA', 'SIGUEN', 'indice_mini', 'indice_de_nombres', 'e
            'entrenar_uno', 'principal_miniatura']
 
 # %% ../../nbs/taller/miniatura.ipynb #6044979f
-import filecmp
 import json
 import random
 from pathlib import Path
@@ -81,7 +80,7 @@ def indice_de_nombres(
 
     Lo que no suena se llama como los emojis, como las clases de CIFAR-100 y como las mil de ImageNet."""
     clip, nombres = CodificadorCLIP(perfil), _cosas()["es"]
-    clases = [c.replace("_", " ") for c in (*sorted(set(cargar_cifar100("train")["label"])), *nombres_imagenet())]
+    clases = [*(c.replace("_", " ") for c in sorted(set(cargar_cifar100("train")["label"]))), *nombres_imagenet()]
     suenan, todos, otros = (F.normalize(clip.texto(textos), dim=1) for textos in (_SE_VE, nombres, clases))
     dibujos, lejos = clip.imagen(_escenas(20, semilla)), _lejos(torch.cat([todos, otros]), suenan, .5)
     return crear_indice(nombres, todos, suenan, lejos, dibujos, k=420, suyas=False, falsos=.13, suave=.03)
@@ -135,16 +134,12 @@ def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
         raise ErrorDeUso("Solo CLIP, el UNet y el vocoder pueden partir de otro perfil: "
                          f"quite --desde, o pida uno de ellos en vez de «{modelo}».")
 
-def _otro_clap(salida: Path, desde: Path) -> bool:
-    "Si no es el mismo: si lo es, no hay nada que llevar del uno al otro."
-    return not filecmp.cmp(*(Path(p)/"clap"/"model.safetensors" for p in (salida, desde)), shallow=False)
-
-def _opciones(modelo: str, salida: Path, pasos: int | None, semilla: int, desde: Path | None) -> dict:
+def _opciones(modelo: str, pasos: int | None, semilla: int, desde: Path | None) -> dict:
     "Las que se dan a quien lo entrena; lo que no se diga, como venga de fábrica."
     opciones = dict(semilla=semilla)
     if pasos: opciones["pasos"] = pasos
     if desde: opciones |= dict(desde=Path(desde)/SIGUEN[modelo][0], lr=SIGUEN[modelo][1])
-    if desde and modelo == "unet" and _otro_clap(salida, desde): opciones["su_clap"] = Path(desde)/"clap"
+    if desde and modelo == "unet": opciones["su_clap"] = Path(desde)/"clap"
     return opciones
 
 # %% ../../nbs/taller/miniatura.ipynb #e28c13f8
@@ -160,7 +155,7 @@ def entrenar_uno(
     que depende."""
     salida, suyo = Path(salida), Path(trabajo)/modelo
     _comprobar(modelo, salida, desde)
-    opciones, ldm = _opciones(modelo, salida, pasos, semilla, desde), salida/"audioldm"
+    opciones, ldm = _opciones(modelo, pasos, semilla, desde), salida/"audioldm"
     perfil = Perfil("mini", *(str(salida/m) for m in ("clip", "clap", "audioldm", "traductor")))
     # dos a la vez se mezclarían la curva y el estado: el segundo espera, y se lo encuentra hecho
     with por_turno(suyo):

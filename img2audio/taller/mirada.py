@@ -427,6 +427,21 @@ def procesador_clip() -> CLIPImageProcessorPil:
                                  image_mean=[127/255]*3, image_std=[128/255]*3)
 
 # %% ../../nbs/taller/mirada.ipynb #fd7fd33a
+def _preparar(
+    carpeta: Path,
+    modelo_maestro: tuple | None, publicada: tuple | None, emojis: dict | None, cuadros: Cuadros | None,
+    clases: list[str] | None,
+) -> tuple:   # lo mismo, completo; los nombres de las clases, sin subrayados
+    "Lo que hace falta para mirar, si no se da."
+    emojis = emojis or nombres_emoji()
+    cuadros = cuadros or cuadros_de_los_datos(carpeta/"emojis", emojis)
+    clases = [c.replace("_", " ") for c in clases or nombres_imagenet()]
+    return modelo_maestro or maestro(), publicada or lite0_publica(), emojis, cuadros, clases
+
+def _lo_visto(que: list, clases: list[str]) -> list[str]:
+    "Todas las frases con que se nombra lo que hay en unas imágenes, y las clases."
+    return sorted({f for fs in que for f in sum(fs, [])} | set(clases))
+
 def entrenar_clip(
     carpeta: Path,              # de trabajo
     destino: Path,              # donde se guarda el modelo acabado
@@ -443,10 +458,9 @@ def entrenar_clip(
 ) -> None:
     "Entrena CLIP `mini` y lo guarda en formato Hugging Face. Lanza `ConnectionError` si algo no se puede bajar."
     torch.manual_seed(semilla)
-    carpeta, emojis = Path(carpeta), emojis or nombres_emoji()
-    enseña, (lite0, *ultima) = modelo_maestro or maestro(), publicada or lite0_publica()
-    cuadros = cuadros or cuadros_de_los_datos(carpeta/"emojis", emojis)
-    clases = [c.replace("_", " ") for c in clases or nombres_imagenet()]
+    carpeta = Path(carpeta)
+    enseña, (lite0, *ultima), emojis, cuadros, clases = _preparar(
+        carpeta, modelo_maestro, publicada, emojis, cuadros, clases)
     cosas = sorted({*cuadros.otros, *(e for e, _ in cuadros.cifar), *clases})
     inglesas, parejas = frases_para_leer(emojis, [c.replace("_", " ") for c in cosas], semilla, audiocaps)
     vectores = dict(zip(inglesas, vectores_maestro(inglesas, *enseña), strict=True))
@@ -458,7 +472,7 @@ def entrenar_clip(
     repaso = Lecturas(inglesas, parejas, pesos=(2, 5, 3))  # los nombres, que son con lo que se mira
     alumno = entrenar_alumno(carpeta/"repaso", alumno, tokenizer, repaso, vectores, round(.6*pasos), n, 5e-4, semilla)
     vistas, que, fotos = muestras(cuadros, lite0, cuantas, semilla)
-    frases = sorted({f for fs in que for f in sum(fs, [])} | set(clases))
+    frases = _lo_visto(que, clases)
     nombres = Nombres(frases, torch.stack([vectores[f] for f in frases]))
     imagenet = torch.stack([vectores[c] for c in clases])
     alta = entrenar_mirada(carpeta, lite0, ultima, vistas, que, fotos, nombres, imagenet, pasos, n, semilla=semilla)
@@ -496,24 +510,22 @@ def repasar_mirada(
     clases: list[str] | None = None,       # los nombres de las clases de la red publicada
 ) -> None:
     "Repasa la última capa de la torre de imagen. Lanza `ConnectionError` si algo no se puede bajar."
-    carpeta, emojis = Path(carpeta), emojis or nombres_emoji()
-    enseña, (lite0, *ultima) = modelo_maestro or maestro(), publicada or lite0_publica()
-    cuadros = cuadros or cuadros_de_los_datos(carpeta/"emojis", emojis)
-    clases = [c.replace("_", " ") for c in clases or nombres_imagenet()]
+    carpeta = Path(carpeta)
+    enseña, (lite0, *ultima), emojis, cuadros, clases = _preparar(
+        carpeta, modelo_maestro, publicada, emojis, cuadros, clases)
     clip = CodificadorCLIP(replace(cargar_perfil("mini"), clip=str(desde)))
     def leer(frases): return F.normalize(clip.texto(frases), dim=1)
     vistas, que, fotos = muestras(cuadros, lite0, cuantas, semilla)
-    frases = sorted({f for fs in que for f in sum(fs, [])} | set(clases))
+    frases = _lo_visto(que, clases)
     español = {en: es for es, en in frases_para_leer(emojis, semilla=semilla, audiocaps=False)[1]}
     leidos = [leer(fs) for fs in (frases, [español.get(f, f) for f in frases])]
     alta = torre_de(clip.modelo, lite0)
-    antes = copy.deepcopy(alta)
     nombres = Nombres(frases, vectores_maestro(frases, *enseña))
     afinar_proyeccion(carpeta, alta, lite0, ultima, vistas, que, fotos, nombres, leidos, leer(clases), pasos, lr=lr,
                       semilla=semilla)
     with torch.no_grad():
-        clip.modelo.visual_projection.weight.copy_(torch.lerp(antes.proyeccion.weight, alta.proyeccion.weight, parte))
-        clip.modelo.logit_scale.copy_(torch.lerp(antes.escala, alta.escala, parte))
+        clip.modelo.visual_projection.weight.lerp_(alta.proyeccion.weight, parte)
+        clip.modelo.logit_scale.lerp_(alta.escala, parte)
     guardar_modelo(clip.modelo, destino, carpeta, clip.tokenizer, clip.procesador, curva="curva_repaso.jsonl")
 
 def torre_de(
