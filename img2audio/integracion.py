@@ -30,6 +30,7 @@ from transformers import (
 from .comun.clap_lite0 import LectorLite0, clases_clap
 from .comun.clip_lite0 import VisionLite0, clases_clip
 from img2audio.comun.difusion import (
+    GUIA_DENTRO,
     SOLAPE,
     TROZO,
     a_trozos,
@@ -38,6 +39,7 @@ from img2audio.comun.difusion import (
     comprobar_tensores,
     con_letras,
     con_ruido,
+    de_guia,
     elegir_dispositivo,
     finito,
     generadores,
@@ -297,19 +299,25 @@ def decodificar(self: TuberiaImg2Audio,
 # %% ../nbs/04_integracion.ipynb #58d417ec
 @patch
 def _prever(self: TuberiaImg2Audio, x, t, condicion, nulo, guia):
-    "Lo que la red prevé para el latente `x` en el instante `t`, con la guía sin clasificador."
-    if guia == 1: return self.unet(x, t, encoder_hidden_states=None, class_labels=condicion).sample
-    e = torch.cat([nulo, condicion])
-    sin, con = self.unet(torch.cat([x, x]), t, encoder_hidden_states=None, class_labels=e).sample.chunk(2)
+    "Lo que la red prevé para el latente `x` en el instante `t`: guiada desde `nulo` o, sin él, de una vez."
+    d = self.unet.config.time_cond_proj_dim  # con cuántos números se le dice la guía, si sabe de ella
+    def red(x, e, guia=1.):
+        cuanta = de_guia(guia, d).to(x).expand(len(x), -1) if d else None
+        return self.unet(x, t, encoder_hidden_states=None, class_labels=e, timestep_cond=cuanta).sample
+    if nulo is None or guia == 1: return red(x, condicion, guia)
+    sin, con = red(torch.cat([x, x]), torch.cat([nulo, condicion])).chunk(2)
     return sin + guia*(con - sin)
 
 @patch
 def _nulo(self: TuberiaImg2Audio, o: SimpleNamespace, condicion: torch.Tensor) -> torch.Tensor | None:
-    "De lo que se aleja la guía, como `condicion`: un negativo o el texto vacío. Sin guía, nada."
-    if o.guia == 1: return None
-    if o.negative_prompt_embeds is None: nulo = self.condicion_texto(o.texto_negativo or "").to(condicion)
-    else: nulo = F.normalize(o.negative_prompt_embeds.to(condicion), dim=1)
+    "De lo que se aleja la guía, como `condicion`: un negativo o el texto vacío. Nada, si no hay que alejarse."
+    negativo, texto = o.negative_prompt_embeds, o.texto_negativo
+    la_lleva = self.unet.config.time_cond_proj_dim and 1 <= o.guia <= GUIA_DENTRO
+    if o.guia == 1 or (la_lleva and negativo is None and texto is None): return None
+    if negativo is None: nulo = self.condicion_texto(texto or "").to(condicion)
+    else: nulo = F.normalize(negativo.to(condicion), dim=1)
     return nulo.expand_as(condicion)
+
 
 # %% ../nbs/04_integracion.ipynb #c0e1a024
 @patch

@@ -17,13 +17,21 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from transformers.utils import logging as registro
 
-from img2audio.comun.difusion import comprobar_tensores, generadores, instantes, opciones, planificador, por_ventanas
+from img2audio.comun.difusion import (
+    comprobar_tensores,
+    de_guia,
+    generadores,
+    instantes,
+    opciones,
+    planificador,
+    por_ventanas,
+)
 from img2audio.comun.imagenes import abrir_imagen
 from img2audio.comun.perfiles import OYE_OTRO, PERFILES, Perfil
-from img2audio.comun.sistema import recoger_avisos
+from img2audio.comun.sistema import GUIA, recoger_avisos
 from img2audio.comun.sonidos import FORMATOS, FRECUENCIA, FRECUENCIAS_MP3, Sonido, log_mel
 from img2audio.embeddings import CodificadorCLAP, CodificadorCLIP
 from img2audio.integracion import (
@@ -40,6 +48,7 @@ from img2audio.integracion import (
 )
 from img2audio.puertas.atender import sonorizar_lote
 from img2audio.puertas.variaciones import continuar, rellenar
+from img2audio.taller.guia import con_guia_dentro
 
 CORTO = dict(segundos=0.64, pasos=2, progreso=False)
 
@@ -172,6 +181,61 @@ def test_la_guia_por_debajo_de_uno(tuberia):
 
     assert np.abs(sonar('lluvia', 0).muestras - sonar('', 1).muestras).max() < 1e-3
     assert np.abs(sonar('lluvia', 0).muestras - sonar('lluvia', 1).muestras).max() > 0.01
+
+
+@pytest.fixture(scope='module')
+def con_y_sin(tuberia) -> dict:
+    "La tubería con un UNet que lleva la guía dentro, y con uno que no; de pesos al azar."
+    sin = UNet2DConditionModel.from_config(tuberia.unet.config, time_cond_proj_dim=None).eval()
+    con = con_guia_dentro(sin).eval()
+    torch.nn.init.normal_(con.time_embedding.cond_proj.weight)
+    return {
+        nombre: TuberiaImg2Audio(**tuberia.components | dict(unet=u)) for nombre, u in dict(con=con, sin=sin).items()
+    }
+
+
+def oir_unet(tuberia, **pedido) -> list[tuple]:
+    "De cada llamada al UNet, cuántos latentes ve y lo que se le dice de la guía."
+    vistas = []
+
+    def apuntar(red, entra, palabras, sale):
+        vistas.append((len(sale.sample), palabras.get('timestep_cond')))
+
+    gancho = tuberia.unet.register_forward_hook(apuntar, with_kwargs=True)
+    try:
+        tuberia(texto='un gallo', segundos=0.64, pasos=2, barra=dict(disable=True), **pedido)
+    finally:
+        gancho.remove()
+    return vistas
+
+
+@pytest.mark.parametrize(
+    'cual, pedido, latentes',
+    [
+        ('sin', {}, 2),
+        ('sin', dict(guia=1.0), 1),
+        ('con', {}, 1),
+        ('con', dict(guia=1.0), 1),
+        ('con', dict(guia=5.0), 1),
+        ('con', dict(guia=7.0), 2),  # más de la que aprendió
+        ('con', dict(guia=0.5), 2),
+        ('con', dict(texto_negativo='lluvia'), 2),
+        ('con', dict(negative_prompt_embeds=torch.ones(1, 512)), 2),
+    ],
+)
+def test_la_guia_dentro_se_pregunta_una_vez(con_y_sin, cual, pedido, latentes):
+    "Y dos, si la red no la lleva, si no la aprendió, o si hay un negativo."
+    vistas = oir_unet(con_y_sin[cual], **pedido)
+    assert [n for n, _ in vistas] == [latentes] * 2
+    dicho = de_guia(pedido.get('guia', GUIA) if latentes == 1 else 1.0, 16)
+    for _, cuanta in vistas:
+        assert cuanta is None if cual == 'sin' else torch.equal(cuanta, dicho.expand(latentes, -1))
+
+
+def test_fuera_del_intervalo_no_se_guia(con_y_sin):
+    "Tampoco por dentro: al segundo de dos pasos se le dice que no hay guía."
+    (_, primera), (_, segunda) = oir_unet(con_y_sin['con'], intervalo_guia=(0.0, 0.5))
+    assert torch.equal(primera, de_guia(GUIA, 16)) and torch.equal(segunda, torch.zeros(1, 16))
 
 
 @pytest.mark.parametrize('fuerza', [0.25, 0.5, 0.8])

@@ -7,7 +7,8 @@ __all__ = ['DIFUSION', 'VECES', 'CON_FONDO', 'CON_MODO', 'crear_vae', 'perdida_v
            'rugosidad', 'perdida_decodificador', 'afinar_decodificador', 'clips_de_todo', 'distancia_stft',
            'emborronar', 'trozo_de_onda', 'lote_ondas', 'entrenar_vocoder', 'escribir_indice', 'LatenteAOnda',
            'perdida_juntos', 'afinar_juntos', 'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_clips',
-           'embeddings_de_textos', 'cambiar_condicion', 'perdida_unet', 'entrenar_unet']
+           'embeddings_de_textos', 'cambiar_condicion', 'material_unet', 'lo_que_dice', 'lotes_unet', 'difusion_unet',
+           'perdida_unet', 'entrenar_unet']
 
 # %% ../../nbs/taller/audioldm.ipynb #19634f4f
 import filecmp
@@ -15,6 +16,7 @@ import json
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Callable
 
 import numpy as np
@@ -548,29 +550,70 @@ def _instantes(n: int) -> torch.Tensor:
     return torch.where(torch.rand(n) < .5, torch.randint(1000, (n,)), torch.randint(500, 1000, (n,)))
 
 # %% ../../nbs/taller/audioldm.ipynb #b8b7223f
-def perdida_unet(
-    unet: UNet2DConditionModel,
-    latentes: torch.Tensor,      # `(clips, variantes, 8, t, 16)`
-    embeddings: torch.Tensor,    # `(clips, variantes, 512)`
-    claves: list[tuple],         # de cada clip, qué suena y cómo
-    vacio: torch.Tensor,         # `(512,)`, embedding del texto vacío
-    textos: dict,                # clave -> `(k, 512)`, embeddings de descripciones
-    pesos: tuple,                # con qué frecuencia se repasa cada clip: en los lotes enteros, y en los medios
+def material_unet(
+    destino: Path,                     # el VAE, en `destino/vae`
+    semilla: int = 0,
+    clips: list[dict] | None = None,   # si no se dan, los de entrenamiento
+    variantes: int = 4,                # trozos de cada clip
+    tramas: int = 512,
+    audiocaps: bool = True,
+) -> SimpleNamespace:                  # `clips`, `claves`, `inicios`, `latentes` y `humanas`
+    "Lo que el UNet repasa: los clips, con atributos, y sus latentes; y lo que la gente dice de ellos."
+    torch.manual_seed(semilla)
+    clips = clips or cargar_clips(extra=EXTRA, cargar=cargar_esc50)
+    clips = clips + con_atributos(clips, semilla)
+    inicios = [al_azar(len(c["mel"]), variantes) for c in clips]
+    return SimpleNamespace(
+        clips=clips, claves=[clave_de(c) for c in clips], inicios=inicios,
+        latentes=latentes_de(clips, _abrir_vae(destino), inicios, tramas),
+        humanas=descripciones_humanas() if audiocaps else {})
+
+def lo_que_dice(
+    clap: Path,                         # carpeta de CLAP `mini`
+    m: SimpleNamespace,                 # de `material_unet`
+    traducir: Callable | None = None,   # de frases a lo que de ellas entiende el Traductor, `(n, 512)`
+) -> tuple:     # de los clips, `(clips, variantes, 512)`; de nada, `(512,)`; y de los textos, clave -> `(k, 512)`
+    "Lo que un CLAP dice de los clips, del texto vacío y de los textos de cada clase."
+    modelo, distintas = clases_clap(clap)[0].from_pretrained(clap, dtype=torch.float32), list(dict.fromkeys(m.claves))
+    suyos = embeddings_de_clips(m.clips, modelo, ClapFeatureExtractor.from_pretrained(clap), m.inicios)
+    return suyos, *embeddings_de_textos(modelo, cargar_tokenizer(clap), m.humanas, distintas, traducir=traducir)
+
+def lotes_unet(
+    m: SimpleNamespace,          # de `material_unet`
+    dicho: tuple,                # de `lo_que_dice`
     n: int = 16,
     ruido_condicion: float = 1., # norma máxima del ruido que se suma a la condición
-):                               # `f(paso) -> pérdidas`
-    "Error cuadrático de la velocidad. Dos de cada tres lotes son de medios clips, que cuestan la mitad."
-    aparato = unet.device.type
-    difusion = DDPMScheduler(**{k: v for k, v in DIFUSION.items() if k != "set_alpha_to_one"})
-    def perdida(paso):
+):                               # `f(paso) -> (latentes, (n, 512), instantes)`
+    "Los lotes del UNet. Dos de cada tres son de medios clips, que cuestan la mitad."
+    embeddings, vacio, textos = dicho
+    # en medio clip caben dos golpes, y con dos no hay compás
+    sin_reloj = VECES | dict(clock_tick=min(VECES.values()))
+    pesos = pesos_de(m.clips), pesos_de(m.clips, sin_reloj)
+    def lote(paso):
         medios = bool(paso % 3)
         clip = torch.multinomial(pesos[medios], n, replacement=True).tolist()
-        z = _latentes(latentes, clip, medios).to(aparato, memory_format=torch.channels_last)
-        e = _condiciones(clip, claves, embeddings, textos, vacio, ruido_condicion).to(aparato)
-        t, ruido = _instantes(n).to(aparato), torch.randn_like(z)
+        z = _latentes(m.latentes, clip, medios)
+        return z, _condiciones(clip, m.claves, embeddings, textos, vacio, ruido_condicion), _instantes(n)
+    return lote
+
+def difusion_unet() -> DDPMScheduler:
+    "La difusión con que aprende."
+    return DDPMScheduler(**{k: v for k, v in DIFUSION.items() if k != "set_alpha_to_one"})
+
+def perdida_unet(
+    unet: UNet2DConditionModel,
+    lote,                        # de `lotes_unet`
+):                               # `f(paso) -> pérdidas`
+    "Error cuadrático de la velocidad."
+    aparato, difusion = unet.device.type, difusion_unet()
+    def perdida(paso):
+        z, e, t = (x.to(aparato) for x in lote(paso))
+        z = z.to(memory_format=torch.channels_last)
+        ruido = torch.randn_like(z)
         with precision(aparato): v = unet(difusion.add_noise(z, ruido, t), t, None, class_labels=e).sample.float()
         return dict(total=F.mse_loss(v, difusion.get_velocity(z, ruido, t)))
     return perdida
+
 
 # %% ../../nbs/taller/audioldm.ipynb #1499809b
 def _abrir_unet(
@@ -599,34 +642,18 @@ def entrenar_unet(
     traducir: Callable | None = None,   # de frases a lo que de ellas entiende el Traductor, `(n, 512)`
 ) -> None:
     "Entrena el UNet sobre los latentes del VAE de `destino/vae` y lo guarda, con su scheduler, en `destino`."
-    torch.manual_seed(semilla)
-    clips = clips or cargar_clips(extra=EXTRA, cargar=cargar_esc50)
-    clips = clips + con_atributos(clips, semilla)
-    claves = [clave_de(c) for c in clips]
-    distintas = list(dict.fromkeys(claves))
-    humanas = descripciones_humanas() if audiocaps else {}
-    inicios = [al_azar(len(c["mel"]), variantes) for c in clips]
-    def decir(carpeta, traducir=None):  # de los clips, de nada, y de los textos de cada clase
-        modelo = clases_clap(carpeta)[0].from_pretrained(carpeta, dtype=torch.float32)
-        suyos = embeddings_de_clips(clips, modelo, ClapFeatureExtractor.from_pretrained(carpeta), inicios)
-        textos = embeddings_de_textos(modelo, cargar_tokenizer(carpeta), humanas, distintas, traducir=traducir)
-        return suyos, *textos
-    latentes = latentes_de(clips, _abrir_vae(destino), inicios, tramas)
-    embeddings, vacio, textos = decir(clap, traducir)
-    unet = _abrir_unet(desde)
+    m = material_unet(destino, semilla, clips, variantes, tramas, audiocaps)
+    dicho, unet = lo_que_dice(clap, m, traducir), _abrir_unet(desde)
     # con el mismo CLAP no hay nada que llevar del uno al otro
     if su_clap and not filecmp.cmp(*(Path(c)/"model.safetensors" for c in (clap, su_clap)), shallow=False):
+        antes, (_, _, textos) = lo_que_dice(su_clap, m), dicho
+        sin_traducir = {c: textos[c][:len(suyos)] for c, suyos in antes[2].items()}  # lo traducido ya es del nuevo
         def en_fila(suyos, nada, de_textos): return torch.cat([suyos.flatten(0, 1), nada[None], *de_textos.values()])
-        suyos, nada, leidos = decir(su_clap)
-        sin_traducir = {c: textos[c][:len(de_antes)] for c, de_antes in leidos.items()}  # lo traducido ya es del nuevo
-        coseno = cambiar_condicion(unet, en_fila(suyos, nada, leidos), en_fila(embeddings, vacio, sin_traducir))
+        coseno = cambiar_condicion(unet, en_fila(*antes), en_fila(*dicho[:2], sin_traducir))
         print(f"Lo que dice el CLAP nuevo se lleva a lo que decía el viejo con coseno {coseno:.3f}")
     torch.manual_seed(semilla)
-    # en medio clip caben dos golpes, y con dos no hay compás
-    sin_reloj = VECES | dict(clock_tick=min(VECES.values()))
-    pesos = pesos_de(clips), pesos_de(clips, sin_reloj)
-    perdida = perdida_unet(unet, latentes, embeddings, claves, vacio, textos, pesos, n)
-    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida), pasos, lr, semilla,
-                     ema=.998, cada=min(200, pasos), hasta=hasta)
+    media = entrenar(carpeta, dict(unet=unet), dict(unet=perdida_unet(unet, lotes_unet(m, dicho, n))), pasos, lr,
+                     semilla, ema=.998, cada=min(200, pasos), hasta=hasta)
     guardar_modelo(media, Path(destino)/"unet", carpeta)
     with de_una_vez(Path(destino)/"scheduler") as d: DDIMScheduler(**DIFUSION).save_pretrained(d)
+

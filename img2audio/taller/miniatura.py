@@ -25,6 +25,7 @@ from .audioldm import afinar_decodificador, afinar_juntos, entrenar_unet, entren
 from .ejemplos import dibujos_por_clase
 from .entrenamiento import guardar_modelo
 from .fotos import cargar_cifar100
+from .guia import destilar_guia
 from .mirada import entrenar_clip, nombres_imagenet, repasar_mirada
 from .palabras import PALABRAS, nombres_emoji, sonidos_de
 from .torres import entrenar_clap
@@ -117,12 +118,14 @@ def traductor_de(
     return traducir
 
 # %% ../../nbs/taller/miniatura.ipynb #e28c13f7
-ORDEN = ["clap", "vae", "decodificador", "vocoder", "juntos", "clip", "traductor", "unet"]
+ORDEN = ["clap", "vae", "decodificador", "vocoder", "juntos", "clip", "traductor", "unet", "guia"]
 NECESITA = dict(  # lo que tiene que estar hecho antes
     decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], juntos=["audioldm/vae", "audioldm/vocoder"],
-    unet=["clap", "audioldm/vae", "clip", "traductor"], traductor=["clap", "clip"])
+    unet=["clap", "audioldm/vae", "clip", "traductor"], traductor=["clap", "clip"],
+    guia=["clap", "audioldm/vae", "audioldm/unet", "clip", "traductor"])
 SIGUEN = dict(    # los que pueden partir de otro perfil: su carpeta en él, y la tasa con que siguen
-    clip=("clip", 6e-4), unet=("audioldm/unet", 8e-4), vocoder=("audioldm/vocoder", 5e-4))
+    clip=("clip", 6e-4), unet=("audioldm/unet", 8e-4), vocoder=("audioldm/vocoder", 5e-4),
+    guia=("audioldm/unet", 4e-4))   # esta, de su maestro
 
 def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
     "Que lo que se pide se pueda hacer."
@@ -131,7 +134,7 @@ def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
         if (salida/falta).exists(): continue
         raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
     if desde and modelo not in SIGUEN:
-        raise ErrorDeUso("Solo CLIP, el UNet y el vocoder pueden partir de otro perfil: "
+        raise ErrorDeUso("Solo CLIP, el UNet, la guía y el vocoder pueden partir de otro perfil: "
                          f"quite --desde, o pida uno de ellos en vez de «{modelo}».")
 
 def _opciones(modelo: str, pasos: int | None, semilla: int, desde: Path | None) -> dict:
@@ -140,6 +143,7 @@ def _opciones(modelo: str, pasos: int | None, semilla: int, desde: Path | None) 
     if pasos: opciones["pasos"] = pasos
     if desde: opciones |= dict(desde=Path(desde)/SIGUEN[modelo][0], lr=SIGUEN[modelo][1])
     if desde and modelo == "unet": opciones["su_clap"] = Path(desde)/"clap"
+    if desde and modelo == "guia": opciones["maestro"] = opciones.pop("desde")
     return opciones
 
 # %% ../../nbs/taller/miniatura.ipynb #e28c13f8
@@ -149,7 +153,7 @@ def entrenar_uno(
     trabajo: Path,                # carpeta de los estados intermedios
     pasos: int | None = None,
     semilla: int = 0,
-    desde: Path | None = None,    # perfil del que parten CLIP, el UNet o el vocoder; si no, de cero
+    desde: Path | None = None,    # perfil del que parten CLIP, el UNet o el vocoder, o el del maestro de la guía
 ) -> None:
     """Entrena un modelo de la miniatura. Lanza `ValueError` si no se conoce, y `FileNotFoundError` si falta otro del
     que depende."""
@@ -169,16 +173,17 @@ def entrenar_uno(
             case "juntos": afinar_juntos(suyo, ldm, **opciones)
             case "traductor": entrenar_traductor_mini(suyo, salida/"traductor", perfil, semilla=semilla)
             case "unet": entrenar_unet(suyo, ldm, clap=salida/"clap", traducir=traductor_de(perfil), **opciones)
+            case "guia": destilar_guia(suyo, ldm, clap=salida/"clap", traducir=traductor_de(perfil), **opciones)
 
 # %% ../../nbs/taller/miniatura.ipynb #54dbf180
 @call_parse
 def principal_miniatura(
-    modelo: Param("clap, vae, decodificador, vocoder, juntos, clip, traductor, unet o todo", str, opt=False),
+    modelo: Param("clap, vae, decodificador, vocoder, juntos, clip, traductor, unet, guia o todo", str, opt=False),
     salida: Param("Carpeta del perfil que se escribe", str) = "perfil-mini",
     trabajo: Param("Carpeta de los estados intermedios, para reanudar", str) = "trabajo",
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
     semilla: Param("Semilla", int) = 0,
-    desde: Param("Carpeta de un perfil del que partir (solo clip, unet y vocoder); si no, de cero", str) = "",
+    desde: Param("Carpeta de un perfil del que partir (clip, unet y vocoder; guia, de su maestro)", str) = "",
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     with errores_en_claro("img2audio.taller.miniatura", "interrumpido; la próxima vez sigue donde iba"):
