@@ -95,8 +95,7 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "veces más que los otros cuarenta y descripciones traducidas entre las condiciones, "
     "`unet --pasos 8500 --semilla 12 --desde PERFIL`, con los diez el triple, dos de cada tres textos traducidos, y "
     "sonidos de lejos, de cerca, varias veces y con algo detrás, y `unet --pasos 6500 --semilla 13 --desde PERFIL`, "
-    "con los diez algo menos del doble. Al final, `guia --pasos 2600`, semilla 0: aprende a dar de una vez lo que la "
-    "guía sacaba de dos evaluaciones, de 1 a 6. La curva de esta destilación está en `curva_guia.jsonl`",
+    "con los diez algo menos del doble",
     "audioldm/vae": (
         "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, "
         "`juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, "
@@ -159,7 +158,7 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     if "segundos" in curva:
         que_cpu = "sin AVX512" if carpeta in ("clip", "clap") else "con AVX512-BF16"
         hilos = "dos hilos" if carpeta == "audioldm/unet" else "un hilo"
-        de_despues = any((sitio / f"curva_{c}.jsonl").exists() for c in ("juntos", "repaso", "guia"))  # otra curva
+        de_despues = any((sitio / f"curva_{c}.jsonl").exists() for c in ("juntos", "repaso"))  # su curva es otra
         cual = ("la primera tanda, " if de_despues else "la última tanda, ") if carpeta in TANDAS else ""
         minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu}), "
         minutos += "a la vez que otros trabajos"
