@@ -87,7 +87,7 @@ def de_guia(
 ) -> torch.Tensor:                # `(n, d)`
     "Una guía, como se le dice a la red que la lleva dentro. Lanza `ErrorDeUso` si no es un número."
     w = torch.as_tensor(guia, dtype=torch.float32).reshape(-1) - 1
-    if not w.isfinite().all(): raise ErrorDeUso(f"La guía debe ser un número, y llegó {guia}.")
+    if not w.isfinite().all(): raise ErrorDeUso("Hay NaN o infinitos en la guía: debe ser un número.")
     def ondas(x): return get_timestep_embedding(x, d, max_period=100)
     return ondas(w) - ondas(torch.zeros_like(w))
 

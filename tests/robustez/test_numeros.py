@@ -189,6 +189,7 @@ CASOS = {
         (lambda x: difusion.con_ruido(E, x, torch.tensor(0.5)), X, dict(estrecho=X[:, :9], suelto=X[0])),
     ],
     'finito': [(lambda x: difusion.finito(x, 'El UNet'), X, dict(nan=X * math.nan, inf=X / 0))],
+    'de_guia': [(lambda x: difusion.de_guia(x, 16), X, dict(nan=X * math.nan, inf=X / 0))],
     'Sonido': [onda(Sonido)],
     'parecido_clap': [vectores(lambda x: integracion.parecido_clap([Sonido(ONDA)] * 24, x), ancho=False)],
     'condicion_sonido': [(lambda s: integracion.condicion_sonido(s), [Sonido(ONDA)], dict(vacia=[]))],
