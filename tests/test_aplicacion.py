@@ -414,7 +414,8 @@ def test_diez_visitas(navegador, app):
         assert max(ocupan) < 150, ocupan
         print(f'\npágina lista en {min(tardan):.1f}–{max(tardan):.1f} s; cada núcleo, {max(ocupan):.0f} MiB')
         ultima.close(run_before_unload=True)
-    hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1, 240)
+        # dentro: si el navegador se cerrara a la vez, el aviso de la página no llegaría a salir
+        hasta_que(lambda: len(procesos(app, 'ipykernel_launcher')) == 1, 240)
 
 
 @pytest.mark.skipif(
