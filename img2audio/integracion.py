@@ -318,7 +318,6 @@ def _nulo(self: TuberiaImg2Audio, o: SimpleNamespace, condicion: torch.Tensor) -
     else: nulo = F.normalize(negativo.to(condicion), dim=1)
     return nulo.expand_as(condicion)
 
-
 # %% ../nbs/04_integracion.ipynb #c0e1a024
 @patch
 def _quitar_ruido(self: TuberiaImg2Audio,

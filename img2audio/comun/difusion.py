@@ -91,7 +91,6 @@ def de_guia(
     def ondas(x): return get_timestep_embedding(x, d, max_period=100)
     return ondas(w) - ondas(torch.zeros_like(w))
 
-
 # %% ../../nbs/comun/difusion.ipynb #dif00031
 def por_ventanas(
     prever,                # de un latente a la previsión, de su misma forma

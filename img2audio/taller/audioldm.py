@@ -8,7 +8,7 @@ __all__ = ['DIFUSION', 'VECES', 'CON_FONDO', 'CON_MODO', 'crear_vae', 'perdida_v
            'emborronar', 'trozo_de_onda', 'lote_ondas', 'entrenar_vocoder', 'escribir_indice', 'LatenteAOnda',
            'perdida_juntos', 'afinar_juntos', 'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_clips',
            'embeddings_de_textos', 'cambiar_condicion', 'material_unet', 'lo_que_dice', 'lotes_unet', 'difusion_unet',
-           'perdida_unet', 'entrenar_unet']
+           'perdida_unet', 'abrir_unet', 'entrenar_unet']
 
 # %% ../../nbs/taller/audioldm.ipynb #19634f4f
 import filecmp
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from fastcore.meta import delegates
 from sklearn.linear_model import Ridge
 from torch import nn
 from tqdm.auto import tqdm
@@ -574,7 +575,8 @@ def lo_que_dice(
     traducir: Callable | None = None,   # de frases a lo que de ellas entiende el Traductor, `(n, 512)`
 ) -> tuple:     # de los clips, `(clips, variantes, 512)`; de nada, `(512,)`; y de los textos, clave -> `(k, 512)`
     "Lo que un CLAP dice de los clips, del texto vacío y de los textos de cada clase."
-    modelo, distintas = clases_clap(clap)[0].from_pretrained(clap, dtype=torch.float32), list(dict.fromkeys(m.claves))
+    modelo = clases_clap(clap)[0].from_pretrained(clap, dtype=torch.float32)
+    distintas = list(dict.fromkeys(m.claves))
     suyos = embeddings_de_clips(m.clips, modelo, ClapFeatureExtractor.from_pretrained(clap), m.inicios)
     return suyos, *embeddings_de_textos(modelo, cargar_tokenizer(clap), m.humanas, distintas, traducir=traducir)
 
@@ -614,39 +616,41 @@ def perdida_unet(
         return dict(total=F.mse_loss(v, difusion.get_velocity(z, ruido, t)))
     return perdida
 
-
 # %% ../../nbs/taller/audioldm.ipynb #1499809b
-def _abrir_unet(
-    desde: Path | None,   # carpeta de uno ya entrenado; si no, de cero
-) -> UNet2DConditionModel:
-    unet = crear_unet().train()
-    if desde:  # lo que aquel no tuviera, la atención, se queda como nace: sin efecto
-        hecho = UNet2DConditionModel.from_pretrained(desde, torch_dtype=torch.float32)
-        unet.load_state_dict(hecho.state_dict(), strict=False)
+def abrir_unet(carpeta: Path) -> UNet2DConditionModel:
+    "Un UNet ya entrenado, en float32 y donde toque."
+    unet = UNet2DConditionModel.from_pretrained(carpeta, torch_dtype=torch.float32, low_cpu_mem_usage=False)
     return unet.to(elegir_dispositivo()[0], memory_format=torch.channels_last)
 
+def _unet_de_partida(
+    desde: Path | None,   # carpeta de uno ya entrenado; si no, de cero
+) -> UNet2DConditionModel:
+    unet = crear_unet().train().to(elegir_dispositivo()[0], memory_format=torch.channels_last)
+    # lo que aquel no tuviera, la atención, se queda como nace: sin efecto
+    if desde: unet.load_state_dict(abrir_unet(desde).state_dict(), strict=False)
+    return unet
+
+@delegates(material_unet)
 def entrenar_unet(
     carpeta: Path, destino: Path,
     pasos: int = 5000,
     semilla: int = 0,
-    clips: list[dict] | None = None,
     clap: Path | None = None,         # carpeta de CLAP `mini`
-    variantes: int = 4,
-    tramas: int = 512,
     n: int = 16,
     lr: float = 1e-3,
     desde: Path | None = None,        # carpeta de un UNet ya entrenado, para seguir con él
     su_clap: Path | None = None,      # la del CLAP con que aprendió aquel, si es otro
     hasta: int | None = None,
-    audiocaps: bool = True,
     traducir: Callable | None = None,   # de frases a lo que de ellas entiende el Traductor, `(n, 512)`
+    **kwargs,
 ) -> None:
     "Entrena el UNet sobre los latentes del VAE de `destino/vae` y lo guarda, con su scheduler, en `destino`."
-    m = material_unet(destino, semilla, clips, variantes, tramas, audiocaps)
-    dicho, unet = lo_que_dice(clap, m, traducir), _abrir_unet(desde)
+    m = material_unet(destino, semilla, **kwargs)
+    dicho = lo_que_dice(clap, m, traducir)
+    unet = _unet_de_partida(desde)
     # con el mismo CLAP no hay nada que llevar del uno al otro
     if su_clap and not filecmp.cmp(*(Path(c)/"model.safetensors" for c in (clap, su_clap)), shallow=False):
-        antes, (_, _, textos) = lo_que_dice(su_clap, m), dicho
+        antes, textos = lo_que_dice(su_clap, m), dicho[2]
         sin_traducir = {c: textos[c][:len(suyos)] for c, suyos in antes[2].items()}  # lo traducido ya es del nuevo
         def en_fila(suyos, nada, de_textos): return torch.cat([suyos.flatten(0, 1), nada[None], *de_textos.values()])
         coseno = cambiar_condicion(unet, en_fila(*antes), en_fila(*dicho[:2], sin_traducir))
@@ -656,4 +660,3 @@ def entrenar_unet(
                      semilla, ema=.998, cada=min(200, pasos), hasta=hasta)
     guardar_modelo(media, Path(destino)/"unet", carpeta)
     with de_una_vez(Path(destino)/"scheduler") as d: DDIMScheduler(**DIFUSION).save_pretrained(d)
-

@@ -11,11 +11,12 @@ from typing import Callable
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from fastcore.meta import delegates
 from torch import nn
 
-from ..comun.difusion import GUIA_DENTRO, de_guia, elegir_dispositivo
-from .audioldm import difusion_unet, lo_que_dice, lotes_unet, material_unet
+from ..comun.difusion import GUIA_DENTRO, de_guia
+from .audioldm import abrir_unet, difusion_unet, lo_que_dice, lotes_unet, material_unet
 from .entrenamiento import entrenar, guardar_modelo, precision
 
 # %% ../../nbs/taller/guia.ipynb #gui00010
@@ -46,16 +47,15 @@ def _alargar(
     return x.reshape(-1, *[1]*(como.ndim - 1))
 
 def _ddim(
+    difusion: DDPMScheduler,
     x: torch.Tensor,       # `(n, canales, tramas, bandas)`
     v: torch.Tensor,       # la velocidad prevista
     t: torch.Tensor,       # `(n,)`, en qué instante está cada uno
     hasta: torch.Tensor,   # `(n,)`, a cuál va
-    alfas: torch.Tensor,   # ᾱ de cada instante
 ) -> torch.Tensor:         # como `x`
-    "Un paso de DDIM, cada uno el suyo."
-    (a, s), (a2, s2) = ([_alargar(r, x) for r in (alfas[i].sqrt(), (1 - alfas[i]).sqrt())] for i in (t, hasta))
-    return a2*(a*x - s*v) + s2*(s*x + a*v)
-
+    "Un paso de DDIM, cada uno el suyo: lo limpio y el ruido que se prevén, mezclados de nuevo."
+    limpio, ruido = difusion.get_velocity(v, x, t), difusion.add_noise(v, x, t)  # √ᾱ·x - √(1-ᾱ)·v, y √ᾱ·v + √(1-ᾱ)·x
+    return difusion.add_noise(limpio, ruido, hasta)
 
 # %% ../../nbs/taller/guia.ipynb #gui00024
 def perdida_guia(
@@ -68,7 +68,7 @@ def perdida_guia(
     cuatro latentes es un sonido con ruido; los demás van por su camino, de puro ruido a un sonido.
     Si se corta, los caminos empiezan de nuevo."""
     aparato, difusion, d = alumno.device.type, difusion_unet(), alumno.config.time_cond_proj_dim
-    alfas, caminos = difusion.alphas_cumprod.to(aparato), {}   # de cada duración, los suyos
+    caminos = {}         # de cada duración, los suyos
     def empezar(paso):   # latentes, instantes, condiciones, guías, saltos; y cuáles echan a andar
         z, e, t = (x.to(aparato) for x in lote(paso))
         ruido, n = torch.randn_like(z), len(z)
@@ -93,39 +93,31 @@ def perdida_guia(
         with precision(aparato): v = alumno(x, t, None, class_labels=e, timestep_cond=de_guia(guia, d)).sample.float()
         de_la_mano = torch.arange(len(x), device=aparato) % 2 == 1
         lleva, hasta = torch.where(_alargar(de_la_mano, x), debe, v.detach()), (t - salto).clamp(0)
-        caminos[largo] = andan & (t >= salto), [_ddim(x, lleva, t, hasta, alfas), hasta, e, guia, salto]
+        caminos[largo] = andan & (t >= salto), [_ddim(difusion, x, lleva, t, hasta), hasta, e, guia, salto]
         return dict(total=F.mse_loss(v, debe), sin_aprender=F.mse_loss(con, debe))
     return perdida
 
-
 # %% ../../nbs/taller/guia.ipynb #gui00030
-def _abrir(carpeta: Path) -> UNet2DConditionModel:
-    "Un UNet ya entrenado, en float32."
-    unet = UNet2DConditionModel.from_pretrained(carpeta, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-    return unet.to(elegir_dispositivo()[0], memory_format=torch.channels_last)
-
+@delegates(material_unet)
 def destilar_guia(
     carpeta: Path, destino: Path,
     pasos: int = 2500,
     semilla: int = 0,
-    clips: list[dict] | None = None,
     clap: Path | None = None,           # carpeta de CLAP `mini`
-    variantes: int = 4,
-    tramas: int = 512,
     n: int = 16,
     lr: float = 5e-4,
-    audiocaps: bool = True,
+    desde: Path | None = None,          # carpeta de su maestro, si el de `destino/unet` ya es alumno, y sigue
     traducir: Callable | None = None,   # de frases a lo que de ellas entiende el Traductor, `(n, 512)`
-    maestro: Path | None = None,        # su carpeta, si el de `destino/unet` ya es alumno suyo, y sigue
+    **kwargs,
 ) -> None:
     "Enseña la guía al UNet de `destino/unet`, que queda sustituido por su alumno."
     suya = Path(destino)/"unet"
-    m = material_unet(destino, semilla, clips, variantes, tramas, audiocaps)
+    m = material_unet(destino, semilla, **kwargs)
     dicho = lo_que_dice(clap, m, traducir)
-    quien_sabe = _abrir(maestro or suya).requires_grad_(False).eval()
+    maestro = abrir_unet(desde or suya).requires_grad_(False).eval()
     torch.manual_seed(semilla)
-    alumno = _abrir(suya) if maestro else con_guia_dentro(quien_sabe)
-    perdida = perdida_guia(alumno.train(), quien_sabe, dicho[1], lotes_unet(m, dicho, n))
+    alumno = abrir_unet(suya) if desde else con_guia_dentro(maestro)
+    perdida = perdida_guia(alumno.train(), maestro, dicho[1], lotes_unet(m, dicho, n))
     media = entrenar(carpeta, dict(unet=alumno), dict(unet=perdida), pasos, lr, semilla,
                      ema=.998, cada=min(200, pasos))
     guardar_modelo(media, suya, carpeta, curva="curva_guia.jsonl")

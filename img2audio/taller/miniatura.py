@@ -130,8 +130,9 @@ SIGUEN = dict(    # los que pueden partir de otro perfil: su carpeta en él, y l
 
 def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
     "Que lo que se pide se pueda hacer."
-    los_hay = [*ORDEN, *APARTE, "todo"]
-    if modelo not in los_hay[:-1]: raise ErrorDeUso(f"No hay ningún modelo «{modelo}»; los hay: {', '.join(los_hay)}.")
+    los_hay = [*ORDEN, *APARTE]
+    if modelo not in los_hay:
+        raise ErrorDeUso(f"No hay ningún modelo «{modelo}»; los hay: {', '.join(los_hay)} y todo.")
     for falta in NECESITA.get(modelo, []):
         if (salida/falta).exists(): continue
         raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
@@ -145,7 +146,6 @@ def _opciones(modelo: str, pasos: int | None, semilla: int, desde: Path | None) 
     if pasos: opciones["pasos"] = pasos
     if desde: opciones |= dict(desde=Path(desde)/SIGUEN[modelo][0], lr=SIGUEN[modelo][1])
     if desde and modelo == "unet": opciones["su_clap"] = Path(desde)/"clap"
-    if desde and modelo == "guia": opciones["maestro"] = opciones.pop("desde")
     return opciones
 
 # %% ../../nbs/taller/miniatura.ipynb #e28c13f8
