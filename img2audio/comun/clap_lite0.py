@@ -30,9 +30,11 @@ class OidoLite0(nn.Module):
         self.nivel = nn.Parameter(torch.zeros(self.bandas))  # lo que se suma a cada banda, ya tipificada
         self.red = Lite0(canales=1)
 
+    def imagen(self, x):
+        return ((x - self.media)/self.desviacion + self.nivel).transpose(2, 3)
+
     def forward(self, x):
-        imagen = ((x - self.media)/self.desviacion + self.nivel).transpose(2, 3)
-        return self.red(F.interpolate(imagen, self.forma, mode="bilinear"))
+        return self.red(F.interpolate(self.imagen(x), self.forma, mode="bilinear"))
 
 # %% ../../nbs/comun/clap_lite0.ipynb #clpl0008
 class CLAPLite0Config(PreTrainedConfig):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AREA_MEL', 'POR_FRECUENCIA', 'MAS_RETOQUE', 'VENTANAS', 'VENTANAS_CRITICO', 'Bloque', 'interpolar_bandas', 'solapar',
-           'VocoderRuido', 'espectros', 'distancia_espectros', 'distancia_energia', 'Critico', 'Criticos',
-           'perdidas_vocoder']
+           'VocoderRuido', 'espectros', 'distancia_espectros', 'energia', 'distancia_energia', 'distancia_rasgos',
+           'Critico', 'Criticos', 'perdidas_vocoder']
 
 # %% ../../nbs/comun/vocoder.ipynb #68944f9e
 import math
@@ -188,15 +188,29 @@ def distancia_espectros(
     return total/len(A)
 
 # %% ../../nbs/comun/vocoder.ipynb #36beeed3
+def energia(
+    d,              # distancia, `d(A, B)`
+    X, Y, O,        # lo que se compara de lo real, de un intento y de otro con distinto ruido
+) -> torch.Tensor:  # escalar; con pocas ondas puede salir negativo
+    "Distancia de energía, estimada con dos intentos."
+    return d(X, Y) + d(X, O) - d(Y, O)
+
 def distancia_energia(
     x: torch.Tensor,         # ondas reales, `(n, muestras)`
     y: torch.Tensor,         # hechas, igual
     otra: torch.Tensor,      # hechas con otro ruido, igual
     ventanas: tuple[int, ...] = VENTANAS,
-) -> torch.Tensor:           # escalar; con pocas ondas puede salir negativo
-    "Distancia de energía entre espectros, estimada con dos intentos."
-    X, Y, O = (espectros(o, ventanas) for o in (x, y, otra))
-    return distancia_espectros(X, Y) + distancia_espectros(X, O) - distancia_espectros(Y, O)
+) -> torch.Tensor:           # escalar
+    "La de energía entre espectros."
+    return energia(distancia_espectros, *(espectros(o, ventanas) for o in (x, y, otra)))
+
+# %% ../../nbs/comun/vocoder.ipynb #voc0ra02
+def distancia_rasgos(
+    A: list[torch.Tensor],   # mapas `(n, rasgos, alto, ancho)`
+    B: list[torch.Tensor],
+) -> torch.Tensor:           # escalar
+    "Norma, en cada sitio, de la diferencia de sus rasgos; media de los mapas."
+    return sum((a - b).square().sum(1).add(1e-8).sqrt().mean() for a, b in zip(A, B, strict=True))/len(A)
 
 # %% ../../nbs/comun/vocoder.ipynb #75e879de
 VENTANAS_CRITICO = (64, 256, 1024)  # muestras
@@ -248,32 +262,45 @@ class Criticos(nn.ModuleList):
         return sum(-c(hechas).mean() for c in self)
 
 # %% ../../nbs/comun/vocoder.ipynb #ffeb3c71
+def _igualar(
+    suyo: torch.Tensor,     # gradiente
+    empuje: torch.Tensor,   # otro, de la misma forma
+) -> torch.Tensor:
+    "El primero, con la norma del segundo."
+    return suyo*empuje.norm()/(suyo.norm() + 1e-12)
+
 def perdidas_vocoder(
     vocoder: nn.Module,
     lote,                             # `lote(paso) -> (ondas (n, m), log-mel (n, tramas, 64))`
     criticos: Criticos | None = None,
     desde: int = 0,                   # paso en que los críticos empiezan a contar
     calentar: int = 200,              # pasos en que su peso sube de 0 a 1
+    rasgos=None,                      # de ondas a mapas, si otro oído cuenta; véase `distancia_rasgos`
 ):                                    # dos `f(paso) -> pérdidas`: la del vocoder y, después de ella, la de los críticos
-    "Distancia de energía y, si hay críticos, su disgusto, con un peso que iguala lo que cada uno empuja a la onda."
+    """Distancia de energía entre espectros y, si los hay, entre rasgos, y el disgusto de los críticos, con pesos que
+    igualan lo que cada uno empuja a la onda."""
     visto = {}
     def del_vocoder(paso):
         x, mel = lote(paso)
         y = vocoder(mel.repeat(2, 1, 1))
         ondas = y.detach().requires_grad_()
         una, otra = ondas.chunk(2)
-        energia = distancia_energia(x, una, otra)
-        empuje, = torch.autograd.grad(energia, ondas)
-        partes = dict(energia=energia.detach())
+        de_espectros = distancia_energia(x, una, otra)
+        empuje, = torch.autograd.grad(de_espectros, ondas)
+        suma, partes = empuje, dict(energia=de_espectros.detach())
+        if rasgos is not None:
+            oida = energia(distancia_rasgos, *(rasgos(o) for o in (x, una, otra)))
+            suyo, = torch.autograd.grad(oida, ondas)
+            suma, partes = suma + _igualar(suyo, empuje), partes | dict(oida=oida.detach())
         if criticos is not None and paso >= desde:
             visto.update(reales=x, hechas=una.detach())
             criticos.requires_grad_(False)  # aquí solo aprende el vocoder
             disgusto = criticos.disgusto(otra)
             suyo, = torch.autograd.grad(disgusto, ondas)
             criticos.requires_grad_(True)
-            peso = min(1, (paso - desde)/calentar)*empuje.norm()/(suyo.norm() + 1e-12)
-            empuje, partes = empuje + peso*suyo, partes | dict(disgusto=disgusto.detach())
-        return dict(total=(y*empuje).sum()) | partes  # una cuenta cuyo gradiente respecto de la onda es el empuje
+            peso = min(1, (paso - desde)/calentar)
+            suma, partes = suma + peso*_igualar(suyo, empuje), partes | dict(disgusto=disgusto.detach())
+        return dict(total=(y*suma).sum()) | partes  # una cuenta cuyo gradiente respecto de la onda es la suma
     def de_los_criticos(paso):
         return dict(total=criticos.perdida(**visto)) if paso >= desde else {}
     return del_vocoder, de_los_criticos

@@ -121,11 +121,12 @@ def traductor_de(
 ORDEN = ["clap", "vae", "decodificador", "vocoder", "juntos", "clip", "traductor", "unet"]
 APARTE = ["guia"]   # no va en `todo`: hay que pedirlo
 NECESITA = dict(  # lo que tiene que estar hecho antes
-    decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], juntos=["audioldm/vae", "audioldm/vocoder"],
+    decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], juntos=["clap", "audioldm/vae", "audioldm/vocoder"],
     unet=["clap", "audioldm/vae", "clip", "traductor"], traductor=["clap", "clip"],
     guia=["clap", "audioldm/vae", "audioldm/unet", "clip", "traductor"])
 SIGUEN = dict(    # los que pueden partir de otro perfil: su carpeta en él, y la tasa con que siguen
     clip=("clip", 6e-4), unet=("audioldm/unet", 8e-4), vocoder=("audioldm/vocoder", 5e-4),
+    juntos=("audioldm", 6e-4),      # sin mover el codificador
     guia=("audioldm/unet", 4e-4))   # esta, de su maestro
 
 def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
@@ -137,7 +138,7 @@ def _comprobar(modelo: str, salida: Path, desde: Path | None) -> None:
         if (salida/falta).exists(): continue
         raise FileNotFoundError(f"Para entrenar «{modelo}» hace falta antes {salida/falta}.")
     if desde and modelo not in SIGUEN:
-        raise ErrorDeUso("Solo CLIP, el UNet, la guía y el vocoder pueden partir de otro perfil: "
+        raise ErrorDeUso("Solo CLIP, el UNet, la guía, el vocoder y «juntos» pueden partir de otro perfil: "
                          f"quite --desde, o pida uno de ellos en vez de «{modelo}».")
 
 def _opciones(modelo: str, pasos: int | None, semilla: int, desde: Path | None) -> dict:
@@ -155,7 +156,7 @@ def entrenar_uno(
     trabajo: Path,                # carpeta de los estados intermedios
     pasos: int | None = None,
     semilla: int = 0,
-    desde: Path | None = None,    # perfil del que parten CLIP, el UNet o el vocoder, o el del maestro de la guía
+    desde: Path | None = None,    # perfil del que parten los de `SIGUEN`; para la guía, el de su maestro
 ) -> None:
     """Entrena un modelo de la miniatura. Lanza `ValueError` si no se conoce, y `FileNotFoundError` si falta otro del
     que depende."""
@@ -172,7 +173,7 @@ def entrenar_uno(
             case "vae": entrenar_vae(suyo, ldm, **opciones)
             case "decodificador": afinar_decodificador(suyo, ldm, **opciones)
             case "vocoder": entrenar_vocoder(suyo, ldm, **opciones)
-            case "juntos": afinar_juntos(suyo, ldm, **opciones)
+            case "juntos": afinar_juntos(suyo, ldm, clap=salida/"clap", **opciones)
             case "traductor": entrenar_traductor_mini(suyo, salida/"traductor", perfil, semilla=semilla)
             case "unet": entrenar_unet(suyo, ldm, clap=salida/"clap", traducir=traductor_de(perfil), **opciones)
             case "guia": destilar_guia(suyo, ldm, clap=salida/"clap", traducir=traductor_de(perfil), **opciones)
@@ -185,7 +186,7 @@ def principal_miniatura(
     trabajo: Param("Carpeta de los estados intermedios, para reanudar", str) = "trabajo",
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
     semilla: Param("Semilla", int) = 0,
-    desde: Param("Carpeta de un perfil del que partir (clip, unet y vocoder; guia, de su maestro)", str) = "",
+    desde: Param("Carpeta de un perfil del que partir (clip, unet, vocoder y juntos; guia, de su maestro)", str) = "",
 ):
     "Entrena los modelos del perfil mini (necesita los datos: véase la variable IMG2AUDIO_DATOS)."
     with errores_en_claro("img2audio.taller.miniatura", "interrumpido; la próxima vez sigue donde iba"):
