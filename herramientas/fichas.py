@@ -94,25 +94,34 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "clases por igual y el CLAP nuevo, `unet --pasos 1500 --semilla 11 --desde PERFIL`, con los diez conceptos seis "
     "veces más que los otros cuarenta y descripciones traducidas entre las condiciones, "
     "`unet --pasos 8500 --semilla 12 --desde PERFIL`, con los diez el triple, dos de cada tres textos traducidos, y "
-    "sonidos de lejos, de cerca, varias veces y con algo detrás, y `unet --pasos 6500 --semilla 13 --desde PERFIL`, "
-    "con los diez algo menos del doble",
+    "sonidos de lejos, de cerca, varias veces y con algo detrás, `unet --pasos 6500 --semilla 13 --desde PERFIL`, "
+    "con los diez algo menos del doble, `unet --pasos 4400 --semilla 14 --desde PERFIL`, con los que menos se oían "
+    "dos veces y media, `unet --pasos 2600 --semilla 15 --desde PERFIL`, con esos al doble y los diez dos veces y "
+    "media, `unet --pasos 3600 --semilla 16 --desde PERFIL`, con unos y otros dos veces y media, y "
+    "`unet --pasos 2200 --semilla 17 --desde PERFIL`, con los que menos se oían al doble, y los diez el cuádruple",
     "audioldm/vae": (
         "`python -m img2audio.taller.miniatura vae --pasos 1200`, semilla 0; después, `decodificador --pasos 400`, "
-        "`juntos --pasos 1700`, que entonces solo movía el decodificador, y `juntos --pasos 1600 --semilla 1`, "
-        "que lo mueve entero"
+        "`juntos --pasos 1700`, que entonces solo movía el decodificador, `juntos --pasos 1600 --semilla 1`, "
+        "que lo mueve entero, y `juntos --pasos 2000 --semilla 5 --desde PERFIL`, que mueve solo el decodificador, y "
+        "oye además con CLAP"
     ),
     "audioldm/vocoder": (
-        "`python -m img2audio.taller.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700` y, "
-        "ya con el retoque, `juntos --pasos 1600 --semilla 1`"
+        "`python -m img2audio.taller.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700`; "
+        "ya con el retoque, `juntos --pasos 1600 --semilla 1`, y con el oído de CLAP, "
+        "`juntos --pasos 2000 --semilla 5 --desde PERFIL`"
     ),
 }
+DE_PRUEBA = (
+    "La última tanda se dio con un guion de prueba, antes de que la orden oyera con CLAP: las mismas pérdidas, con las "
+    "cuentas en bfloat16 y una media móvil de 0,995."
+)
 NOTAS = {
     "audioldm/vae": "- **Aviso:** estos pesos se entrenaron con el guion de la revisión c06dd94, que llevaba un "
     "discriminador desde el paso 300; su pérdida se quedó en 1 (dejó de aprender), así que lo que cuenta "
-    "es la L1. La orden de hoy prescinde de él.\n",
+    f"es la L1. La orden de hoy prescinde de él. {DE_PRUEBA}\n",
     "audioldm/vocoder": (
         "- **Aviso:** los primeros 3500 pasos se dieron con un guion de prueba, antes de que existiera la orden: "
-        "la misma red y la misma distancia de energía, con las grabaciones sin cerrar en bucle.\n"
+        f"la misma red y la misma distancia de energía, con las grabaciones sin cerrar en bucle. {DE_PRUEBA}\n"
     ),
     "audioldm/unet": (
         "- **Aviso:** la tercera tanda se empezó con un plan de 1300 pasos y, al llegar a 400, se acortó a 720; "
@@ -157,11 +166,13 @@ def ficha(carpeta: str, titulo: str, clase: str, orden: str, que: str, datos: st
     minutos = "menos de cinco minutos en una CPU de dos núcleos"
     if "segundos" in curva:
         que_cpu = "sin AVX512" if carpeta in ("clip", "clap") else "con AVX512-BF16"
-        hilos = "dos hilos" if carpeta == "audioldm/unet" else "un hilo"
+        hilos, a_la_vez = "un hilo", ", a la vez que otros trabajos"
+        if carpeta == "audioldm/unet":
+            hilos, a_la_vez = "dos hilos", ""
         de_despues = any((sitio / f"curva_{c}.jsonl").exists() for c in ("juntos", "repaso"))  # su curva es otra
         cual = ("la primera tanda, " if de_despues else "la última tanda, ") if carpeta in TANDAS else ""
-        minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu}), "
-        minutos += "a la vez que otros trabajos"
+        minutos = f"{cual}{curva.segundos.sum() / 60:.0f} minutos con {hilos} de una CPU de dos núcleos ({que_cpu})"
+        minutos += a_la_vez
     final = ", ".join(f"`{k}` {v:.4g}" for k, v in curva.iloc[-1].dropna().items() if k not in ("paso", "segundos"))
     pasos = f" --pasos {int(curva.paso.iloc[-1])}" if orden != "traductor" else ""
     una = f"`python -m img2audio.taller.miniatura {orden}{pasos}`, semilla 0"

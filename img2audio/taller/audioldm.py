@@ -477,8 +477,8 @@ FLOJAS = ("brushing_teeth", "breathing", "can_opening", "car_horn", "church_bell
           "door_wood_creaks", "drinking_sipping", "engine", "glass_breaking", "hand_saw", "hen", "laughing",
           "mouse_click", "pouring_water", "sheep", "siren", "toilet_flush", "train", "washing_machine", "water_drops")
 # cuántas veces más que otra clase se repasan esas y los diez conceptos: un reloj se oye entero, y otros tres cuestan
-VECES = dict.fromkeys(FLOJAS, 2.) | dict.fromkeys(CLASES, 2.5) | dict(
-    clock_tick=8., chainsaw=3.5, person_sneeze=4.5, helicopter=3.5)
+VECES = dict.fromkeys(FLOJAS, 2.) | dict.fromkeys(CLASES, 4.) | dict(
+    clock_tick=8., chainsaw=5., person_sneeze=5., helicopter=6.)
 CON_FONDO, CON_MODO = .015, .05   # de lo que se repasa una clase, cuánto más con cada fondo, y de cada modo
 
 def _parte(
