@@ -108,7 +108,7 @@ TANDAS = {  # carpeta -> órdenes de los modelos que no salen de una sola
     "audioldm/vocoder": (
         "`python -m img2audio.taller.miniatura vocoder --pasos 3500`, semilla 0; después, `juntos --pasos 1700`; "
         "ya con el retoque, `juntos --pasos 1600 --semilla 1`, y con el oído de CLAP, "
-        "`juntos --pasos 2000 --semilla 5 --desde PERFIL`"
+        "`juntos --pasos 2000 --semilla 5 --desde PERFIL`; al final, sus líneas, `lineas --pasos 2400 --semilla 19`"
     ),
 }
 DE_PRUEBA = (

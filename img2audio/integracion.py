@@ -10,6 +10,7 @@ __all__ = ['TuberiaImg2Audio', 'cargar_tuberia', 'ImagenAjena', 'slerp', 'condic
 from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Callable
 
 import numpy as np
 import torch
@@ -264,14 +265,32 @@ def a_latente(self: TuberiaImg2Audio,
 
 # %% ../nbs/04_integracion.ipynb #int00017
 @patch
-def _ondas(self: TuberiaImg2Audio,
+def _hacedor(self: TuberiaImg2Audio,
     latentes: torch.Tensor,        # `(n, canales, tramas, bandas)`
-    ruido: torch.Tensor | None,    # el del vocoder, si lo usa
-) -> np.ndarray:                   # `(n, muestras)`
-    "Las ondas de unos latentes, de una vez. Lanza lo que `finito`."
-    mel = finito(self.vae.decode(latentes/self.vae.config.scaling_factor).sample, "El decodificador").squeeze(1)
-    onda = self.vocoder(mel) if ruido is None else self.vocoder(mel, ruido=ruido)
-    return finito(onda, "El vocoder").float().cpu().numpy()
+    trozo: int,                    # tramas de cada trozo
+    solape: int,                   # tramas que comparten dos trozos seguidos
+    generator,                     # como el de `decodificar`
+) -> Callable:                     # `f(i, j)`: ondas `(n, muestras)` de la trama i a la j; los trozos, en su orden
+    "Quien hace las ondas de cada trozo. Lanza lo que `finito`."
+    def mel_de(i, j):
+        mel = self.vae.decode(latentes[:, :, i:j]/self.vae.config.scaling_factor).sample
+        return finito(mel, "El decodificador").squeeze(1)
+    def comprobadas(ondas): return finito(ondas, "El vocoder").float().cpu().numpy()
+    def sin_azar(i, j): return comprobadas(self.vocoder(mel_de(i, j)))
+    if not isinstance(self.vocoder, VocoderRuido): return sin_azar   # el de AudioLDM
+
+    veces = 2**(len(self.vae.config.block_out_channels) - 1)  # tramas de log-mel por cada una del latente
+    azar = generator or [g for _ in latentes for g in generadores(0, 1)]
+    ruido, dadas = self.vocoder.sortear(len(latentes), veces*latentes.shape[2], azar), None
+    medio = veces*self.vocoder.config.upsample_rates[0]*solape//2   # del solape, en subtramas
+    def con_azar(i, j):
+        nonlocal dadas   # vueltas que llevan las líneas del trozo anterior en medio de lo que comparten
+        mel = mel_de(i, j)
+        vueltas, hay = self.vocoder.buscar_lineas(mel)
+        if dadas is not None: vueltas = vueltas + (dadas - vueltas[:, medio])[:, None]
+        if j - i == trozo: dadas = vueltas[:, -medio]   # si es más corto, es el último
+        return comprobadas(self.vocoder(mel, ruido=ruido[:, veces*i:veces*j], lineas=(vueltas, hay)))
+    return con_azar
 
 @patch
 @torch.inference_mode()
@@ -287,11 +306,8 @@ def decodificar(self: TuberiaImg2Audio,
     if latentes.shape != forma or not n:
         raise ErrorDeUso(f"Se esperaban latentes de forma {('n', *forma[1:])}, y llegó {tuple(latentes.shape)}.")
     finito(latentes, "La difusión")
-    ruido, veces = None, 2**(len(self.vae.config.block_out_channels) - 1)  # tramas de log-mel por cada una del latente
-    if isinstance(self.vocoder, VocoderRuido):  # el de AudioLDM no tiene azar
-        ruido = self.vocoder.sortear(n, veces*tramas, generator or [g for _ in latentes for g in generadores(0, 1)])
-    def hacer(i, j): return self._ondas(latentes[:, :, i:j], None if ruido is None else ruido[:, veces*i:veces*j])
     trozo, solape = (self.forma_latente(1, s)[2] for s in (TROZO, SOLAPE))
+    hacer = self._hacedor(latentes, trozo, solape, generator)
     frecuencia = self.vocoder.config.sampling_rate
     ondas = np.concatenate(list(a_trozos(hacer, tramas, trozo, solape)), 1)[:, :max(1, round(segundos*frecuencia))]
     return [Sonido(o/max(1., np.abs(o).max()/.99), frecuencia) for o in ondas]

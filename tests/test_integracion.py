@@ -485,6 +485,16 @@ def test_en_un_camino_parado_no_se_pierde_el_punto():
     assert torch.allclose(sale, torch.tensor([[1.0, 0], [0.5**0.5, 0.5**0.5]]), atol=1e-6)
 
 
+def test_un_tono_largo_no_flaquea_entre_trozos(tuberia):
+    "25 s de un tono se hacen en cuatro trozos: donde uno sigue a otro, la línea lleva las vueltas que llevaba."
+    instante = np.arange(25 * 16_000) / 16_000
+    for hz in (440, 630.5):
+        tono = Sonido((0.3 * np.sin(2 * np.pi * hz * instante)).astype(np.float32), 16_000)
+        onda = tuberia.decodificar(tuberia.a_latente(tono), 25.0)[0].muestras
+        niveles = np.sqrt(np.square(onda.reshape(-1, 1600)).mean(1))[5:-5]
+        assert niveles.min() > 0.7 * np.median(niveles)
+
+
 def test_el_ruido_del_vocoder_sale_de_la_semilla(tuberia):
     "Con el mismo latente, otra semilla es otro grano; y la misma, la misma onda."
     latente = torch.randn(tuberia.forma_latente(1, 0.64), generator=torch.Generator().manual_seed(5))

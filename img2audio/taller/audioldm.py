@@ -6,9 +6,9 @@
 __all__ = ['DIFUSION', 'FLOJAS', 'VECES', 'CON_FONDO', 'CON_MODO', 'crear_vae', 'perdida_vae', 'normalizar_latentes',
            'entrenar_vae', 'rugosidad', 'perdida_decodificador', 'afinar_decodificador', 'clips_de_todo',
            'distancia_stft', 'emborronar', 'trozo_de_onda', 'lote_ondas', 'entrenar_vocoder', 'escribir_indice',
-           'log_mel_clap', 'oido_de_clap', 'LatenteAOnda', 'perdida_juntos', 'afinar_juntos', 'crear_unet', 'pesos_de',
-           'latentes_de', 'embeddings_de_clips', 'embeddings_de_textos', 'cambiar_condicion', 'material_unet',
-           'lo_que_dice', 'lotes_unet', 'difusion_unet', 'perdida_unet', 'abrir_unet', 'entrenar_unet']
+           'entrenar_lineas', 'log_mel_clap', 'oido_de_clap', 'LatenteAOnda', 'perdida_juntos', 'afinar_juntos',
+           'crear_unet', 'pesos_de', 'latentes_de', 'embeddings_de_clips', 'embeddings_de_textos', 'cambiar_condicion',
+           'material_unet', 'lo_que_dice', 'lotes_unet', 'difusion_unet', 'perdida_unet', 'abrir_unet', 'entrenar_unet']
 
 # %% ../../nbs/taller/audioldm.ipynb #19634f4f
 import filecmp
@@ -34,6 +34,7 @@ from ..base_de_datos import CLASES
 from ..comun.clap_lite0 import clases_clap
 from ..comun.clip_lite0 import ETAPAS
 from ..comun.difusion import elegir_dispositivo
+from ..comun.lineas import Lineas, acordes, perdida_lineas
 from ..comun.sistema import carpeta_datos, de_una_vez
 from ..comun.sonidos import SALTO, SUELO, leer_audio, log_mel
 from ..comun.textos import cargar_tokenizer
@@ -329,6 +330,38 @@ def escribir_indice(
                   scheduler=["diffusers", "DDIMScheduler"], vocoder=["img2audio.comun.vocoder", "VocoderRuido"])
     with de_una_vez(Path(carpeta)/"model_index.json") as f:
         f.write_text(json.dumps(dict(_class_name="AudioLDMPipeline") | piezas, indent=2) + "\n")
+
+# %% ../../nbs/taller/audioldm.ipynb #lineas02
+def entrenar_lineas(
+    carpeta: Path, destino: Path,
+    pasos: int = 2000,
+    semilla: int = 0,
+    clips: list[dict] | None = None,
+    validacion: list[dict] | None = None,
+    n: int = 6,
+    tramas: int = 64,
+) -> None:
+    "Enseña a buscar líneas al vocoder de `destino/vocoder`, que queda sustituido."
+    torch.manual_seed(semilla)
+    clips, validacion, aparato = clips or clips_de_todo(), validacion or cargar_clips((4,)), elegir_dispositivo()[0]
+    emborronar(clips, _abrir_vae(destino).eval().to(aparato))
+    vocoder = _abrir_vocoder(Path(destino)/"vocoder")
+    vocoder.lineas = Lineas(vocoder.bandas)   # se aprenden de nuevo
+    vocoder = vocoder.to(aparato)
+    def lote(paso):
+        if paso % 4: return [t.to(aparato) for t in lote_ondas(clips, n, tramas, veces=1.)]
+        ondas = acordes(n, tramas*SALTO)
+        return ondas.to(aparato), log_mel(ondas).to(aparato)
+    fijas = torch.from_numpy(np.stack([np.resize(c["onda"], 32_000) for c in validacion])).to(aparato)
+    @torch.no_grad()
+    def medir(paso, media):
+        partes = perdida_lineas(media, lambda paso: (fijas, log_mel(fijas)))(paso)
+        return {f"{k}_validacion": round(v.item(), 4) for k, v in partes.items() if k != "total"}
+    perdida = perdida_lineas(vocoder.lineas, lote)
+    media = entrenar(carpeta, dict(lineas=vocoder.lineas), dict(lineas=perdida), pasos, 3e-3, semilla,
+                     ema=.995, al_guardar=medir, cada=min(200, pasos))
+    vocoder.lineas.load_state_dict(media.state_dict())
+    guardar_modelo(vocoder, Path(destino)/"vocoder", carpeta, curva="curva_lineas.jsonl")
 
 # %% ../../nbs/taller/audioldm.ipynb #oidoclap01
 def log_mel_clap(

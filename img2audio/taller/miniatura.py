@@ -21,7 +21,14 @@ from ..comun.indice import ARCHIVO_NOMBRES, Indice, crear_indice, guardar_indice
 from ..comun.perfiles import Perfil
 from ..comun.sistema import ErrorDeUso, Param, errores_en_claro, por_turno
 from ..embeddings import CodificadorCLAP, CodificadorCLIP
-from .audioldm import afinar_decodificador, afinar_juntos, entrenar_unet, entrenar_vae, entrenar_vocoder
+from img2audio.taller.audioldm import (
+    afinar_decodificador,
+    afinar_juntos,
+    entrenar_lineas,
+    entrenar_unet,
+    entrenar_vae,
+    entrenar_vocoder,
+)
 from .ejemplos import dibujos_por_clase
 from .entrenamiento import guardar_modelo
 from .fotos import cargar_cifar100
@@ -118,10 +125,11 @@ def traductor_de(
     return traducir
 
 # %% ../../nbs/taller/miniatura.ipynb #e28c13f7
-ORDEN = ["clap", "vae", "decodificador", "vocoder", "juntos", "clip", "traductor", "unet"]
+ORDEN = ["clap", "vae", "decodificador", "vocoder", "lineas", "juntos", "clip", "traductor", "unet"]
 APARTE = ["guia"]   # no va en `todo`: hay que pedirlo
 NECESITA = dict(  # lo que tiene que estar hecho antes
-    decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], juntos=["clap", "audioldm/vae", "audioldm/vocoder"],
+    decodificador=["audioldm/vae"], vocoder=["audioldm/vae"], lineas=["audioldm/vae", "audioldm/vocoder"],
+    juntos=["clap", "audioldm/vae", "audioldm/vocoder"],
     unet=["clap", "audioldm/vae", "clip", "traductor"], traductor=["clap", "clip"],
     guia=["clap", "audioldm/vae", "audioldm/unet", "clip", "traductor"])
 SIGUEN = dict(    # los que pueden partir de otro perfil: su carpeta en él, y la tasa con que siguen
@@ -173,6 +181,7 @@ def entrenar_uno(
             case "vae": entrenar_vae(suyo, ldm, **opciones)
             case "decodificador": afinar_decodificador(suyo, ldm, **opciones)
             case "vocoder": entrenar_vocoder(suyo, ldm, **opciones)
+            case "lineas": entrenar_lineas(suyo, ldm, **opciones)
             case "juntos": afinar_juntos(suyo, ldm, clap=salida/"clap", **opciones)
             case "traductor": entrenar_traductor_mini(suyo, salida/"traductor", perfil, semilla=semilla)
             case "unet": entrenar_unet(suyo, ldm, clap=salida/"clap", traducir=traductor_de(perfil), **opciones)
@@ -181,7 +190,8 @@ def entrenar_uno(
 # %% ../../nbs/taller/miniatura.ipynb #54dbf180
 @call_parse
 def principal_miniatura(
-    modelo: Param("clap, vae, decodificador, vocoder, juntos, clip, traductor, unet, todo o guia", str, opt=False),
+    modelo: Param("clap, vae, decodificador, vocoder, lineas, juntos, clip, traductor, unet, todo o guia",
+                  str, opt=False),
     salida: Param("Carpeta del perfil que se escribe", str) = "perfil-mini",
     trabajo: Param("Carpeta de los estados intermedios, para reanudar", str) = "trabajo",
     pasos: Param("Pasos de entrenamiento; 0, los de cada modelo", int) = 0,
