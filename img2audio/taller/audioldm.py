@@ -271,12 +271,18 @@ def lote_ondas(
     return torch.stack(ondas), torch.stack(mels)
 
 # %% ../../nbs/taller/audioldm.ipynb #afd505f8
+def _de_prueba(
+    validacion: list[dict],
+) -> tuple:                   # ondas `(n, 32000)` y su log-mel
+    "Dos segundos de cada clip de validación."
+    fijas = torch.from_numpy(np.stack([np.resize(c["onda"], 32_000) for c in validacion]))
+    return fijas, log_mel(fijas)
+
 def _medir_vocoder(
     validacion: list[dict],
 ):                            # `f(paso, vocoder) -> medidas`
     "Distancia de energía y log-mel en dos segundos de cada clip de validación."
-    fijas = torch.from_numpy(np.stack([np.resize(c["onda"], 32_000) for c in validacion]))
-    mels = log_mel(fijas)
+    fijas, mels = _de_prueba(validacion)
     @torch.no_grad()
     def medir(paso, media):
         generador = torch.Generator().manual_seed(0)
@@ -332,6 +338,18 @@ def escribir_indice(
         f.write_text(json.dumps(dict(_class_name="AudioLDMPipeline") | piezas, indent=2) + "\n")
 
 # %% ../../nbs/taller/audioldm.ipynb #lineas02
+def _medir_lineas(
+    validacion: list[dict],
+    aparato,                  # donde se entrena
+):                            # `f(paso, lineas) -> medidas`
+    "Las dos pérdidas en dos segundos de cada clip de validación."
+    fijas = [t.to(aparato) for t in _de_prueba(validacion)]
+    @torch.no_grad()
+    def medir(paso, media):
+        partes = perdida_lineas(media, lambda paso: fijas)(paso)
+        return {f"{k}_validacion": round(v.item(), 4) for k, v in partes.items() if k != "total"}
+    return medir
+
 def entrenar_lineas(
     carpeta: Path, destino: Path,
     pasos: int = 2000,
@@ -352,14 +370,9 @@ def entrenar_lineas(
         if paso % 4: return [t.to(aparato) for t in lote_ondas(clips, n, tramas, veces=1.)]
         ondas = acordes(n, tramas*SALTO)
         return ondas.to(aparato), log_mel(ondas).to(aparato)
-    fijas = torch.from_numpy(np.stack([np.resize(c["onda"], 32_000) for c in validacion])).to(aparato)
-    @torch.no_grad()
-    def medir(paso, media):
-        partes = perdida_lineas(media, lambda paso: (fijas, log_mel(fijas)))(paso)
-        return {f"{k}_validacion": round(v.item(), 4) for k, v in partes.items() if k != "total"}
     perdida = perdida_lineas(vocoder.lineas, lote)
     media = entrenar(carpeta, dict(lineas=vocoder.lineas), dict(lineas=perdida), pasos, 3e-3, semilla,
-                     ema=.995, al_guardar=medir, cada=min(200, pasos))
+                     ema=.995, al_guardar=_medir_lineas(validacion, aparato), cada=min(200, pasos))
     vocoder.lineas.load_state_dict(media.state_dict())
     guardar_modelo(vocoder, Path(destino)/"vocoder", carpeta, curva="curva_lineas.jsonl")
 

@@ -23,11 +23,12 @@ def sintetizar(
     vocoder,               # de log-mel `(n, tramas, 64)` a onda `(n, muestras)`
     mel: torch.Tensor,     # log-mel, `(n, tramas, 64)`
     semilla: int = 0,      # del ruido, si el vocoder lo lleva
+    **mas,                 # lo demás que se le diga al vocoder
 ) -> np.ndarray:           # `(n, muestras)`
     "La onda que el vocoder da a un log-mel."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(semilla)
-        return vocoder(mel.to(next(vocoder.parameters()).device)).float().cpu().numpy()
+        return vocoder(mel.to(next(vocoder.parameters()).device), **mas).float().cpu().numpy()
 
 # %% ../../nbs/taller/techo.ipynb #bfe58f39
 @torch.inference_mode()
